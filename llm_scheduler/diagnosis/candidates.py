@@ -1,0 +1,209 @@
+"""What logs and record suggest: each match of the catalogue, with where it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from llm_scheduler.diagnosis import noise
+from llm_scheduler.diagnosis.catalog import Catalog
+from llm_scheduler.diagnosis.causes import Cause, Role
+from llm_scheduler.diagnosis.hints import exception_values
+from llm_scheduler.logs.models import LogText, Traceback
+
+GENERIC_LINE = "python-error-line"
+"""The cause that takes any line naming an error; only when no other does."""
+
+_LOOKUPS = frozenset({"KeyError", "AttributeError", "IndexError", "StopIteration", "Empty"})
+_SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|qsub|bsub|esub)\b")
+_DEMOTED: dict[Role, Role] = {"cause": "hint", "symptom": "harmless"}
+"""What is left of a match where the line itself says that the program goes on."""
+_MAX_FRAMES = 4
+_MAX_NOTES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One reason that something in the logs or the record suggests."""
+
+    cause: Cause
+    role: Role
+    """Weaker than the cause's own where the program said that it went on."""
+    file: str = ""
+    line: int = 0
+    """Line number of the decisive line; 0 when the record says it."""
+    text: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+    traceback: Traceback | None = None
+    """The whole chain that it was found in."""
+    exception: Traceback | None = None
+    """The exception of the chain that decides."""
+    after: int = 0
+    """Ordinary lines after it in its log: the program, or the script, went on."""
+    strictly_after: int = 0
+    """The same, counting also messages that a failed program does not write."""
+    order: int = 0
+    """Place among all lines of its log."""
+
+    @property
+    def from_record(self) -> bool:
+        """Whether the scheduler's record suggests it."""
+        return not self.text
+
+
+def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
+    """Return what one log suggests, in order of its lines."""
+    matched = _match_lines(log, catalog)
+    flow = noise.Flow(log, {index: found.cause.role for index, found in matched.items()})
+    candidates = list(_of_tracebacks(log, catalog, flow))
+    for index, found in matched.items():
+        if found.role == "harmless" or flow.inside_traceback(index):
+            continue
+        after, strictly = flow.after(index)
+        candidates.append(replace(found, after=after, strictly_after=strictly, order=index))
+    return sorted(candidates, key=lambda found: found.order)
+
+
+def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
+    found = {}
+    for index, line in enumerate(log.lines):
+        best = _best(catalog.match(line.text), line.text)
+        if best is None:
+            continue
+        cause, values = best
+        role: Role = cause.role
+        if role in _DEMOTED and noise.went_on(line.text):
+            role = _DEMOTED[role]
+        found[index] = Candidate(cause, role, line.file, line.number, line.text, values)
+    return found
+
+
+def _best(
+    matches: list[tuple[Cause, dict[str, str]]],
+    text: str,
+) -> tuple[Cause, dict[str, str]] | None:
+    """Return the strongest cause of one line."""
+    usable = [
+        (cause, values)
+        for cause, values in matches
+        if not cause.frame_function
+        and not cause.frame_file
+        and cause.id != GENERIC_LINE
+        # Words such as "exceeds the limit" mean a refusal only where a
+        # submitting command says them.
+        and (not cause.submission or _SUBMITTING.search(text))
+    ]
+    if not usable:
+        usable = [match for match in matches if match[0].id == GENERIC_LINE]
+    best = max(usable, key=lambda match: match[0].priority, default=None)
+    if best is not None and best[0].role == "cause":
+        # A hint of the same kind is the narrower one: it knows the command that
+        # complains, and that scripts go on after it.
+        for match in usable:
+            if match[0].role == "hint" and match[0].category == best[0].category:
+                return match
+    return best
+
+
+def _of_tracebacks(log: LogText, catalog: Catalog, flow: noise.Flow) -> Iterator[Candidate]:
+    for traceback in log.tracebacks:
+        exception, cause, values = _explain_chain(traceback, catalog, flow)
+        role: Role = cause.role
+        if role == "cause" and flow.is_survivable(traceback):
+            role = "hint"
+        after, strictly = flow.after(flow.end_of(traceback))
+        yield Candidate(
+            cause=cause,
+            role=role,
+            file=log.file,
+            line=exception.message_line,
+            text=flow.text_of(exception) or _headline(exception),
+            values=values,
+            traceback=traceback,
+            exception=exception,
+            after=after,
+            strictly_after=strictly,
+            order=flow.index_of(exception.message_line),
+        )
+
+
+def _explain_chain(
+    traceback: Traceback,
+    catalog: Catalog,
+    flow: noise.Flow,
+) -> tuple[Traceback, Cause, dict[str, str]]:
+    """Find the exception of a chain that decides, and its cause.
+
+    What was raised first is the root. There are two exceptions from this: what
+    is only ever a consequence (a broken pool, an interrupt), and a failed
+    look-up that the code handled before something tangible went wrong, as in
+    a cache that misses and then reads a file that is not there.
+    """
+    chain = []
+    link: Traceback | None = traceback
+    while link is not None:
+        chain.append((link, *_explain(link, catalog, flow.text_of(link))))
+        link = link.cause
+    chain.reverse()
+    causes = [item for item in chain if item[1].role == "cause"]
+    if not causes:
+        return chain[0]
+    root = causes[0]
+    if _short_name(root[0].exception) in _LOOKUPS and root[1].category == "code_error":
+        for item in causes[1:]:
+            if item[1].category != "code_error":
+                return item
+    return root
+
+
+def _explain(
+    exception: Traceback,
+    catalog: Catalog,
+    line_text: str,
+) -> tuple[Cause, dict[str, str]]:
+    values = exception_values(exception)
+    found: list[tuple[Cause, dict[str, str]]] = []
+    for text in (line_text, _headline(exception), *exception.notes[:_MAX_NOTES]):
+        found += [
+            (cause, groups)
+            for cause, groups in catalog.match(text)
+            if cause.id != GENERIC_LINE
+            and cause.role != "harmless"
+            and not cause.submission
+            and _frames_agree(cause, exception)
+        ]
+    name = _short_name(exception.exception)
+    found += [(cause, {}) for cause in catalog.by_exception.get(name, ())]
+    if not found:
+        found = [(cause, {}) for cause in _fallback(exception, catalog)]
+    cause, groups = max(found, key=lambda item: (item[0].priority, len(item[1])))
+    return cause, {**values, **groups}
+
+
+def _fallback(exception: Traceback, catalog: Catalog) -> list[Cause]:
+    language = exception.language
+    own = [cause for cause in catalog if language and cause.exceptions_language == language]
+    return own or list(catalog.by_exception.get("*", ())) or [catalog[GENERIC_LINE]]
+
+
+def _frames_agree(cause: Cause, exception: Traceback) -> bool:
+    frames = exception.frames[-_MAX_FRAMES:]
+    if cause.frame_function and all(cause.frame_function != x.function for x in frames):
+        return False
+    if cause.frame_file:
+        # Python 3.12 names its own modules <frozen os>.
+        frozen = f"<frozen {cause.frame_file.removesuffix('.py')}>"
+        return any(
+            x.file.rsplit("/", 1)[-1] in {cause.frame_file, frozen} for x in frames[-1:]
+        ) or any(cause.frame_source and cause.frame_source in x.source for x in frames[-1:])
+    return True
+
+
+def _headline(exception: Traceback) -> str:
+    message = f": {exception.message}" if exception.message else ""
+    return f"{exception.exception}{message}"
+
+
+def _short_name(exception: str) -> str:
+    return exception.rsplit(".", 1)[-1]

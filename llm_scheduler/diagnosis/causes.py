@@ -1,0 +1,86 @@
+"""The form of a cause: what the TOML files of the catalogue may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from llm_scheduler.diagnosis.models import Category, RemedyKind
+
+Role = Literal["cause", "verdict", "symptom", "hint", "harmless"]
+"""What a match proves.
+
+``cause``: a root cause. ``verdict``: the scheduler's own word on how the job
+ended. ``symptom``: a consequence; something else went wrong before.
+``hint``: an error that programs often survive. ``harmless``: noise.
+"""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RemedyTemplate(_Frozen):
+    """A remedy whose texts may name ``{fields}`` of the match."""
+
+    kind: RemedyKind
+    summary: str = Field(min_length=1)
+    """``[[A {field}]]||B`` is A where the field is known, else B."""
+    details: str = ""
+    memory_factor: float | None = Field(default=None, gt=1)
+    """Propose this many times the memory that the job had."""
+    time_factor: float | None = Field(default=None, gt=1)
+    """Propose this many times the time limit that the job had."""
+    exclude_nodes: bool = False
+    """Propose to leave out the nodes of the job."""
+
+
+class RecordCondition(_Frozen):
+    """What of the scheduler's record belongs to a cause; one of a list suffices."""
+
+    states: tuple[str, ...] = ()
+    exit_codes: tuple[int, ...] = ()
+    signals: tuple[int, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Regular expressions for the scheduler's reason."""
+
+
+class Cause(_Frozen):
+    """One entry of the catalogue."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    category: Category
+    title: str = Field(min_length=1)
+    role: Role = "cause"
+    priority: int = Field(default=50, ge=0, le=100)
+    """Decides between causes that the same lines could mean; higher wins."""
+    confidence: float = Field(default=0.8, ge=0, le=1)
+    patterns: tuple[str, ...] = ()
+    """RE2 expressions, searched in each line of at most 2,000 characters."""
+    exceptions: tuple[str, ...] = ()
+    """Class names without module; ``*`` takes what no other cause takes."""
+    exceptions_language: str = ""
+    """Takes exceptions of this language that no other cause takes."""
+    frame_function: str = ""
+    """Only for tracebacks whose innermost frames name this function."""
+    frame_file: str = ""
+    """Only for tracebacks whose innermost frame lies in a file of this name."""
+    frame_source: str = ""
+    """With `frame_file`: or whose innermost source line holds this text."""
+    submission: bool = False
+    """Said when a job is submitted; in logs only where a submitting command says it."""
+    record: RecordCondition | None = None
+    explanation: str = ""
+    remedies: tuple[RemedyTemplate, ...] = ()
+    example: str = ""
+    """A text of a log that this cause explains; checked by the tests."""
+
+    @field_validator("patterns")
+    @classmethod
+    def _bounded(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            if not pattern or len(pattern) > 600:
+                msg = f"pattern {pattern[:60]!r} must have 1 to 600 characters"
+                raise ValueError(msg)
+        return patterns

@@ -1,0 +1,209 @@
+"""Rules that combine logs and the scheduler's record into a `Diagnosis`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from llm_scheduler.diagnosis.accounting import find_record_candidates, record_values, signal_of
+from llm_scheduler.diagnosis.candidates import Candidate, find_candidates
+from llm_scheduler.diagnosis.catalog import Catalog, load_catalog
+from llm_scheduler.diagnosis.evidence import choose_evidence, find_frame
+from llm_scheduler.diagnosis.hints import find_hint, find_point, package_of
+from llm_scheduler.diagnosis.models import Diagnosis, Remedy
+from llm_scheduler.diagnosis.precedence import Choice, choose
+from llm_scheduler.diagnosis.remedies import make_remedies
+from llm_scheduler.diagnosis.texts import format_bytes, format_duration, render, render_title
+from llm_scheduler.engine.records import JobRecord
+from llm_scheduler.logs import fingerprint
+from llm_scheduler.logs.models import LogText
+
+_CODE = frozenset({"code_error", "numerical_error", "syntax_error"})
+_PROBLEM_SHOWN = 2
+
+
+def diagnose(
+    logs: Sequence[LogText],
+    record: JobRecord | None,
+    *,
+    catalog: Catalog | None = None,
+    job_id: str | None = None,
+) -> Diagnosis:
+    """Say why a job failed, from what was read of its logs and from its record.
+
+    Parameters
+    ----------
+    logs
+        All logs of one attempt; the order decides only between equals.
+    record
+        What the scheduler knows, where it is known.
+    catalog
+        The causes; the built-in ones by default.
+    job_id
+        Overrides the one of the record.
+    """
+    catalog = catalog if catalog is not None else load_catalog()
+    job_id = job_id or (record.job_id if record else None)
+    candidates = [found for log in logs for found in find_candidates(log, catalog)]
+    if record is not None:
+        candidates += find_record_candidates(record, catalog)
+    choice = choose(candidates, logs, record, catalog)
+    if choice.candidate is None:
+        return _without_cause(choice, logs, record, job_id)
+    return _with_cause(choice, choice.candidate, logs, record, job_id)
+
+
+def _with_cause(
+    choice: Choice,
+    candidate: Candidate,
+    logs: Sequence[LogText],
+    record: JobRecord | None,
+    job_id: str | None,
+) -> Diagnosis:
+    cause = candidate.cause
+    values = _collect_values(candidate, logs, record)
+    return Diagnosis(
+        job_id=job_id,
+        category=cause.category,
+        cause=cause.id,
+        title=_make_title(candidate, values),
+        explanation=render(cause.explanation, values, code=True),
+        evidence=choose_evidence(choice, logs, record),
+        confidence=choice.confidence,
+        remedies=make_remedies(candidate, values, record),
+        fingerprint=make_fingerprint(candidate),
+    )
+
+
+def _collect_values(
+    candidate: Candidate,
+    logs: Sequence[LogText],
+    record: JobRecord | None,
+) -> dict[str, str]:
+    values = {**record_values(record), **candidate.values}
+    hint = values.get("hint") or find_hint([candidate.text])
+    if hint:
+        values["hint"] = hint
+        # Some messages carry the hint at their end, and titles show it themselves.
+        values["message"] = values.get("message", "").split(". Did you mean", 1)[0]
+    point = find_point(logs)
+    if point and (candidate.traceback is not None or candidate.role == "symptom"):
+        values["point"] = point
+    if values.get("module"):
+        values["package"] = package_of(values["module"])
+    if "path" not in values and values.get("path2"):
+        values["path"] = values["path2"]
+    return _with_quantities(values)
+
+
+def _with_quantities(values: dict[str, str]) -> dict[str, str]:
+    """Add sizes and times that a line of the log tells where no record does."""
+    sizes = (("used_bytes", "allowed_bytes", 1), ("used_kb", "allowed_kb", 1024))
+    for used, allowed, factor in sizes:
+        if values.get(used, "").isdigit() and values.get(allowed, "").isdigit():
+            values.setdefault("peak", format_bytes(int(values[used]) * factor))
+            values.setdefault("memory_limit", format_bytes(int(values[allowed]) * factor))
+            values["memory_limit_bytes"] = str(int(values[allowed]) * factor)
+    if values.get("used", "").isdigit() and values.get("allowed", "").isdigit():
+        values.setdefault("elapsed", format_duration(int(values["used"])))
+        values.setdefault("time_limit", format_duration(int(values["allowed"])))
+        values["time_limit_s"] = values["allowed"]
+    return values
+
+
+def _make_title(candidate: Candidate, values: dict[str, str]) -> str:
+    title = render_title(candidate.cause.title, values)
+    point = values.get("point")
+    if point and f"x={point}" not in title:
+        title += f" at point {_point_text(point)}"
+    if candidate.cause.category in _CODE:
+        frame = find_frame(candidate)
+        if frame is not None:
+            title += f" ({PurePosixPath(frame.file).name}:{frame.line})"
+    return title
+
+
+def _point_text(point: str) -> str:
+    short = point if len(point) <= 60 else point[:59] + "…"
+    return f"x={short}"
+
+
+def make_fingerprint(candidate: Candidate) -> str:
+    """Return what is equal for the same failure with other numbers, paths and nodes."""
+    parts = [candidate.cause.id]
+    if candidate.exception is not None:
+        parts.append(f"{candidate.exception.exception}: {candidate.exception.message}")
+        frame = find_frame(candidate)
+        if frame is not None:
+            parts.append(f"{PurePosixPath(frame.file).name} {frame.function}")
+    elif candidate.role != "verdict" and candidate.text:
+        names = ("module", "library", "command", "name", "key", "symbol", "version", "option")
+        named = [candidate.values[name] for name in names if candidate.values.get(name)]
+        parts += named or [candidate.text]
+    return fingerprint(" | ".join(parts))
+
+
+def _without_cause(
+    choice: Choice,
+    logs: Sequence[LogText],
+    record: JobRecord | None,
+    job_id: str | None,
+) -> Diagnosis:
+    evidence = choose_evidence(choice, logs, record)
+    if choice.success:
+        return Diagnosis(
+            job_id=job_id,
+            category="success",
+            cause="success",
+            title="The job seems to have succeeded",
+            explanation="Nothing in the logs or in the scheduler's record says that it failed.",
+            evidence=evidence,
+            confidence=choice.confidence,
+            fingerprint=fingerprint("success"),
+        )
+    title, explanation = _say_unknown(logs, record)
+    remedies = (
+        Remedy(kind="inspect", summary="Read the end of the log and run one point by hand"),
+        Remedy(
+            kind="environment",
+            summary="Make the program say more",
+            details="Set `PYTHONUNBUFFERED=1` and `PYTHONFAULTHANDLER=1` in the job.",
+        ),
+    )
+    return Diagnosis(
+        job_id=job_id,
+        category="unknown",
+        cause="unknown",
+        title=title,
+        explanation=explanation,
+        evidence=evidence,
+        confidence=choice.confidence,
+        remedies=remedies,
+        fingerprint=fingerprint(f"unknown {record.state if record else ''} {title}"),
+    )
+
+
+def _say_unknown(logs: Sequence[LogText], record: JobRecord | None) -> tuple[str, str]:
+    problems = [f"`{log.file}`: {log.problem}" for log in logs if log.problem]
+    ended = ""
+    if record is not None:
+        signal = signal_of(record)
+        if signal:
+            ended = f" (signal {signal})"
+        elif record.exit_code:
+            ended = f" (exit code {record.exit_code})"
+    if problems and not any(log.lines for log in logs):
+        shown = "; ".join(problems[:_PROBLEM_SHOWN])
+        return (
+            f"The job failed{ended}, and its log is missing or can't be read",
+            f"No log could be read ({shown}), so only the scheduler's record is known.",
+        )
+    if not any(log.lines for log in logs):
+        return (
+            f"The job failed{ended} without writing anything to its log",
+            "The log is empty, and the scheduler's record gives no reason.",
+        )
+    return (
+        f"The job failed{ended} for a reason that no rule knows",
+        "Neither the log nor the scheduler's record holds an error that the catalogue knows.",
+    )

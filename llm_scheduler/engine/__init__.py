@@ -1,0 +1,1 @@
+"""The seam to ``adaptive_scheduler`` and to the schedulers' own commands."""

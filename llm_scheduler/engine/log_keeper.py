@@ -1,0 +1,89 @@
+"""Keeping the logs of attempts readable, whatever happens to the originals.
+
+The engine moves logs of killed jobs, deletes them on clean-up, and a requeued job
+starts its log anew. While a job runs its log is hard-linked, which costs nothing
+and survives a move or a delete; once the job has failed the log is copied, which
+also survives being written over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from llm_scheduler.engine.attempts import Attempt
+
+MAX_COPY_BYTES = 32 * 1024**2
+"""Larger logs stay hard links: copying gigabytes would fill the user's quota."""
+
+
+class LogKeeper:
+    """Keeps logs in a folder of its own, one folder per attempt.
+
+    All methods touch the disk: call them in a thread. None raises when the disk is
+    full or a file is gone; the originals are used then.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._linked: set[tuple[str, str]] = set()
+
+    def follow(self, attempts: Iterable[Attempt]) -> None:
+        """Hard-link the logs of running jobs that have appeared since the last call."""
+        for attempt in attempts:
+            for log in attempt.log_files:
+                if (attempt.attempt, log) not in self._linked:
+                    self._link(attempt, Path(log))
+
+    def follows(self, attempts: Iterable[Attempt]) -> bool:
+        """Say whether all logs of these attempts are linked; does not touch the disk."""
+        return all((a.attempt, log) in self._linked for a in attempts for log in a.log_files)
+
+    def keep(self, attempt: Attempt) -> tuple[str, ...]:
+        """Return readable files with the logs of an attempt that has ended."""
+        kept = []
+        for log in attempt.log_files:
+            path = self._keep_one(attempt, Path(log))
+            if path is not None:
+                kept.append(str(path))
+        return tuple(kept)
+
+    def forget(self, attempt: Attempt) -> None:
+        """Remove what was kept of an attempt that did not fail."""
+        shutil.rmtree(self.folder / attempt.attempt, ignore_errors=True)
+        self._linked = {key for key in self._linked if key[0] != attempt.attempt}
+
+    def _keep_one(self, attempt: Attempt, log: Path) -> Path | None:
+        target = self.folder / attempt.attempt / log.name
+        # The link is the log of this attempt even when another file has its name now.
+        source = target if target.is_file() else log
+        try:
+            # No device, no FIFO, no link that leads elsewhere: a log is a plain file.
+            if source.is_symlink() or not source.is_file():
+                return None
+            status = source.stat()
+            if status.st_size > MAX_COPY_BYTES:
+                self._link(attempt, log)
+                return target if target.is_file() else source
+            if source is target and status.st_nlink == 1:
+                return target
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy = target.with_name(target.name + ".copy")
+            shutil.copy2(source, copy)
+            copy.replace(target)
+        except OSError:
+            return source if source.is_file() else None
+        return target
+
+    def _link(self, attempt: Attempt, log: Path) -> None:
+        target = self.folder / attempt.attempt / log.name
+        with suppress(OSError):
+            if log.is_symlink() or not log.is_file():
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.link(log, target, follow_symlinks=False)
+            self._linked.add((attempt.attempt, str(log)))

@@ -1,0 +1,129 @@
+"""Groups of neighbouring lines of a log: which are kept, which only counted."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Any
+
+from llm_scheduler.logs.longline import shorten
+
+MAX_KEPT = 4000
+"""Lines kept besides head and tail: the first half and the last half of them."""
+MAX_REPEATS = 20
+"""A line that came this often, digits aside, is only counted from then on."""
+_MAX_KEYS = 50_000
+_MAX_GROUP = 400
+_BEFORE = 3
+_AFTER = 3
+_AFTER_FRAME = 5
+_KEY_BYTES = 300
+
+_DIGITS = re.compile(rb"\d+")
+_HEADER = b"raceback (most recent call last)"
+_FRAME = re.compile(
+    rb'^.{0,80}\bFile "[^"\n]{1,500}", line \d+|^\s*(?:@|\[\d+\]) |^\s+\S', re.DOTALL
+)
+
+
+class Keeper:
+    """Takes alarmed lines with what stands around them, group by group.
+
+    A group is a run of lines in which no alarm is more than a few lines from
+    the next. It is decided upon as a whole, so that a traceback stays whole:
+    its outer frames repeat while the exception at its end may be new.
+    """
+
+    before = _BEFORE
+
+    def __init__(self, pattern: Any) -> None:
+        self.n_thinned = 0
+        self._pattern = pattern
+        self._counts: dict[bytes, int] = {}
+        self._first: list[tuple[int, bytes]] = []
+        self._last: deque[tuple[int, bytes]] = deque(maxlen=MAX_KEPT // 2)
+        self._group: list[tuple[int, bytes, bool]] = []
+        self._left = 0
+        self._has_header = False
+        self._done = 0  # number of the last line that was decided upon
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line belongs to the present group."""
+        return self._left > 0
+
+    def open(self, number: int, before: list[bytes]) -> None:
+        """Start a group at a line, with the lines before it."""
+        first = number - len(before)
+        self._group = [
+            (n, shorten(raw, self._pattern), False)
+            for n, raw in enumerate(before, first)
+            if n > self._done
+        ]
+        self._left = 1
+
+    def take(self, number: int, raw: bytes) -> None:
+        """Take the next line of the open group."""
+        alarmed = self._pattern.search(raw) is not None
+        if alarmed:
+            self._left = _AFTER_FRAME if _FRAME.match(raw) or _HEADER in raw else _AFTER
+            self._has_header = self._has_header or _HEADER in raw
+        else:
+            self._left -= 1
+        self._group.append((number, shorten(raw, self._pattern), alarmed))
+        if len(self._group) > _MAX_GROUP:
+            if self._has_header and raw[:1].isspace():
+                # An endless traceback: its start and its end tell most.
+                del self._group[_MAX_GROUP // 2]
+            else:
+                self._decide()
+        if self._left <= 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Decide upon the open group."""
+        self._decide()
+        self._left = 0
+
+    def lines(self) -> dict[int, bytes]:
+        """Return what was kept, by line number."""
+        return dict([*self._first, *self._last])
+
+    def _decide(self) -> None:
+        group, self._group = self._group, []
+        if not group:
+            return
+        self._done = group[-1][0]
+        fresh = self._fresh(group)
+        if self._has_header and fresh:
+            keep = set(range(len(group)))
+        else:
+            keep = {i for at in fresh for i in range(at - _BEFORE, at + _AFTER + 1)}
+        self._has_header = False
+        for i, (number, raw, _) in enumerate(group):
+            if i in keep:
+                room = len(self._first) < MAX_KEPT // 2
+                (self._first if room else self._last).append((number, raw))
+            else:
+                self.n_thinned += 1
+
+    def _fresh(self, group: list[tuple[int, bytes, bool]]) -> list[int]:
+        """Return the places of telling lines that have not come too often yet."""
+        telling = [i for i, (_, raw, alarmed) in enumerate(group) if alarmed]
+        if self._has_header:
+            ends = [
+                i
+                for i in range(1, len(group))
+                if group[i - 1][1][:1].isspace() and group[i][1].strip()
+            ]
+            own = {*telling, *ends}
+            frames = {i for i in own if _FRAME.match(group[i][1]) or _HEADER in group[i][1]}
+            telling = sorted(own - frames) or telling
+        return [i for i in telling if self._count(group[i][1]) <= MAX_REPEATS]
+
+    def _count(self, raw: bytes) -> int:
+        key = _DIGITS.sub(b"0", raw[:_KEY_BYTES])
+        known = self._counts.get(key, 0)
+        if known or len(self._counts) < _MAX_KEYS:
+            self._counts[key] = known + 1
+        return known + 1

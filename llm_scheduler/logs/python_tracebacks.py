@@ -1,0 +1,335 @@
+"""Python's tracebacks: chains, remote ones, groups, ranks, syntax errors, notebooks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from llm_scheduler.logs.frames import NOTEBOOK_FRAME, PYTHON_FRAME, make_frame
+from llm_scheduler.logs.models import Frame, LogLine, Traceback
+from llm_scheduler.logs.prefixes import MAX_SKIPPED, Strip, find_strip
+
+HEADER = re.compile(r"^(?P<before>.*?)Traceback \(most recent call last\):?\s*$")
+_GROUP_HEADER = re.compile(r"^(?P<before>\s*\+ )Exception Group Traceback \(most recent")
+_EXCEPTION = re.compile(
+    r"^(?P<name>[A-Za-z_][\w.]*(?:<locals>[\w.]*)?(?:\([\w.]+\))?)(?::\s*(?P<message>.*))?$",
+)
+_SURE = re.compile(
+    r"^(?P<name>(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Warning|Failure|Group|Iteration))"
+    r"(?::\s(?P<message>.*))?$",
+)
+_CHAIN = re.compile(
+    r"^\s*(?:The above exception was the direct cause of|During handling of the above exception)",
+)
+_NOTEBOOK_NAME = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)\s{2,}$")
+_SYNTAX = re.compile(r"^(?P<name>(?:Syntax|Indentation|Tab)Error): (?P<message>.*)$")
+_REPEATED = re.compile(r"^\s*\[Previous line repeated \d+ more times?\]")
+_MARKS = re.compile(r"^[\s^~|]*$")
+_DIVIDER = re.compile(r"^\s*\+-\+?-+ (?P<number>\d+|\.\.\.) -+$")
+_MARGIN = re.compile(r"^\s*[|+]")
+_NOT_A_NOTE = re.compile(
+    r'^(?:=>>|\s*[+|]|\[|\d{4}-|"""|\'\'\'|-{5,}|={5,}|\*{3,}|\s*File "|.*Traceback \(most'
+    r"|Stacktrace|Exception ignored|.*error: \*\*\*|[\w.]*(?:Error|Exception)\b|[a-z][\w./+-]*: "
+    r"|/\S+: |(?:ERROR|FATAL|WARN|INFO|DEBUG|CRITICAL)|done\b)",
+)
+_MAX_NOTES = 8
+_MAX_CHAIN = 50
+_MAX_FRAMES = 2000
+_JUNK = 4
+
+
+@dataclass
+class _Cursor:
+    """A place in the lines, seen through the prefix of one traceback."""
+
+    lines: Sequence[LogLine]
+    at: int
+    strip: Strip
+
+    def peek(self, at: int | None = None) -> tuple[int, str] | None:
+        """Return the place and the text of the next line of this traceback."""
+        start = self.at if at is None else at
+        for i in range(start, min(len(self.lines), start + MAX_SKIPPED)):
+            text = self.strip(self.lines[i].text)
+            if text is not None:
+                return i, text
+        return None
+
+    def gap_before(self, at: int) -> bool:
+        """Whether lines are missing before this one."""
+        if at == 0:
+            return False
+        number, last = self.lines[at].number, self.lines[at - 1].number
+        return number > last + 1
+
+
+def parse_python(lines: Sequence[LogLine]) -> tuple[list[Traceback], set[int]]:
+    """Return Python's tracebacks and the places of the lines they use."""
+    parser = _Parser(lines)
+    parser.run()
+    return parser.found, parser.used
+
+
+class _Parser:
+    def __init__(self, lines: Sequence[LogLine]) -> None:
+        self.lines = lines
+        self.used: set[int] = set()
+        self.found: list[Traceback] = []
+
+    def run(self) -> None:
+        for i, line in enumerate(self.lines):
+            if i in self.used:
+                continue
+            traceback = None
+            if "raceback (most recent call last)" in line.text:
+                traceback = self._chain(i)
+            elif 'File "' in line.text:
+                traceback = self._bare_syntax_error(i)
+            if traceback is not None:
+                self.found.append(traceback)
+
+    def _chain(self, at: int) -> Traceback | None:
+        """Parse the traceback at a header, and those that say it caused them."""
+        traceback, end, strip = self._one(at)
+        for _ in range(_MAX_CHAIN):
+            following = self._next_in_chain(end, strip)
+            if following is None or traceback is None:
+                return traceback
+            later, end, strip = self._one(following)
+            if later is None:
+                return traceback
+            first = min(traceback.first_line, later.first_line)
+            traceback = replace(later, cause=_innermost(later.cause, traceback), first_line=first)
+        return traceback
+
+    def _next_in_chain(self, end: int, strip: Strip) -> int | None:
+        """Find the header after a sentence that chains two tracebacks."""
+        cursor, chained = _Cursor(self.lines, end, strip), False
+        for _ in range(_JUNK * 3):
+            here = cursor.peek()
+            if here is None:
+                return None
+            at, text = here
+            if _CHAIN.match(text):
+                chained = True
+            elif chained and (HEADER.match(text) or _GROUP_HEADER.match(text)):
+                return at
+            elif text.strip() and text.strip() not in {'"""', "'''"} and not chained:
+                return None
+            self.used.add(at)
+            cursor.at = at + 1
+        return None
+
+    def _one(self, at: int) -> tuple[Traceback | None, int, Strip]:
+        """Parse one traceback without its chain; returns where it ends."""
+        text = self.lines[at].text
+        if group := _GROUP_HEADER.match(text):
+            return self._group(at, group["before"])
+        header = HEADER.match(text)
+        before = header["before"] if header else ""
+        name = _NOTEBOOK_NAME.match(before)
+        if name and name["name"] != "Original":
+            return self._notebook(at, name["name"])
+        strip = find_strip(self.lines, at, before)
+        return (*self._frames_and_exception(at, strip), strip)
+
+    def _frames_and_exception(self, at: int, strip: Strip) -> tuple[Traceback | None, int]:
+        self.used.add(at)
+        cursor = _Cursor(self.lines, at + 1, strip)
+        frames = self._frames(cursor)
+        found = self._exception(cursor)
+        if found is None:
+            if not frames:
+                return None, cursor.at
+            return self._make(at, cursor.at - 1, ("", "", 0), frames), cursor.at
+        where, name, message = found
+        cursor.at = where + 1
+        self.used.add(where)
+        inner = self._inner(cursor)
+        notes = () if inner else self._notes(cursor)
+        head = (name, message, self.lines[where].number)
+        return self._make(at, cursor.at - 1, head, frames, notes, inner), cursor.at
+
+    def _make(
+        self,
+        first: int,
+        last: int,
+        head: tuple[str, str, int],
+        frames: list[Frame],
+        notes: tuple[str, ...] = (),
+        cause: Traceback | None = None,
+    ) -> Traceback:
+        name, message, message_line = head
+        return Traceback(
+            file=self.lines[first].file,
+            first_line=self.lines[first].number,
+            last_line=self.lines[min(last, len(self.lines) - 1)].number,
+            exception=name,
+            message=message,
+            message_line=message_line or self.lines[first].number,
+            frames=tuple(frames),
+            notes=notes,
+            cause=cause,
+        )
+
+    def _frames(self, cursor: _Cursor) -> list[Frame]:
+        """Read frames until the first line that stands at the margin."""
+        frames: list[Frame] = []
+        while (here := cursor.peek()) is not None and len(frames) < _MAX_FRAMES:
+            at, text = here
+            found = PYTHON_FRAME.match(text)
+            if found is None and cursor.gap_before(at) and not text[:1].isspace():
+                break
+            if found:
+                number = self.lines[at].number
+                frames.append(make_frame(found["file"], found["line"], found["func"], number))
+            elif text[:1].isspace() and text.strip():
+                is_source = frames and not frames[-1].source and not _REPEATED.match(text)
+                if is_source and not _MARKS.match(text):
+                    frames[-1] = replace(frames[-1], source=text.strip())
+            elif not frames or not _REPEATED.match(text):
+                break
+            self.used.add(at)
+            cursor.at = at + 1
+        return frames
+
+    def _exception(self, cursor: _Cursor) -> tuple[int, str, str] | None:
+        """Find the line with the exception; other output may stand before it."""
+        here = cursor.peek()
+        if here is None or (cursor.gap_before(here[0]) and not _SURE.match(here[1])):
+            return None
+        found = _EXCEPTION.match(here[1])
+        if found:
+            return here[0], found["name"], (found["message"] or "").strip()
+        at = here[0] + 1
+        for _ in range(_JUNK):
+            here = cursor.peek(at)
+            if here is None or HEADER.match(here[1]) or cursor.gap_before(here[0]):
+                return None
+            if found := _SURE.match(here[1]):
+                return here[0], found["name"], (found["message"] or "").strip()
+            at = here[0] + 1
+        return None
+
+    def _inner(self, cursor: _Cursor) -> Traceback | None:
+        """Parse the traceback of a worker that is part of the message."""
+        here = cursor.peek()
+        if here is None or cursor.gap_before(here[0]):
+            return None
+        if "Original Traceback (most recent" not in here[1]:
+            return None
+        inner, end = self._frames_and_exception(here[0], cursor.strip)
+        cursor.at = end
+        return inner
+
+    def _notes(self, cursor: _Cursor) -> tuple[str, ...]:
+        """Read the lines after the message that still belong to it."""
+        notes: list[str] = []
+        while len(notes) < _MAX_NOTES and (here := cursor.peek()) is not None:
+            at, text = here
+            ended = not text.strip() or _NOT_A_NOTE.match(text) or _CHAIN.match(text)
+            if ended or cursor.gap_before(at) or self._is_source(at, text):
+                break
+            notes.append(text.strip())
+            self.used.add(at)
+            cursor.at = at + 1
+        return tuple(notes)
+
+    def _is_source(self, at: int, text: str) -> bool:
+        """Whether a line is the source of another rank's frame."""
+        if not text.startswith("    ") or at + 1 >= len(self.lines):
+            return False
+        following = self.lines[at + 1].text
+        return PYTHON_FRAME.match(following) is not None or _SURE.match(following) is not None
+
+    def _group(self, at: int, before: str) -> tuple[Traceback | None, int, Strip]:
+        """Parse an exception group; its first exception is its cause."""
+        margin = before.replace("+", "|")
+
+        def strip(text: str) -> str | None:
+            return text.removeprefix(margin) if text.startswith(margin.rstrip()) else text
+
+        group, end = self._frames_and_exception(at, strip)
+        first: Traceback | None = None
+        i, inside = end, 0
+        while i < len(self.lines) and _MARGIN.match(self.lines[i].text):
+            text = self.lines[i].text
+            self.used.add(i)
+            inside += bool(_DIVIDER.match(text))
+            if inside == 1 and first is None and not _DIVIDER.match(text):
+                first, i = self._member(i)
+            i += 1
+        if group is not None and first is not None:
+            group = replace(group, cause=first, last_line=self.lines[i - 1].number)
+        return group, i, lambda text: text
+
+    def _member(self, at: int) -> tuple[Traceback | None, int]:
+        """Parse the first exception inside a group, with or without frames."""
+        text = self.lines[at].text
+        if "raceback (most recent call last)" in text:
+            member, end, _ = self._one(at)
+            return member, end - 1
+        found = _EXCEPTION.match(text.lstrip(" |"))
+        if found is None:
+            return None, at
+        head = (found["name"], (found["message"] or "").strip(), self.lines[at].number)
+        return self._make(at, at, head, []), at
+
+    def _notebook(self, at: int, name: str) -> tuple[Traceback | None, int, Strip]:
+        """Parse a traceback as IPython prints it."""
+        frames: list[Frame] = []
+        self.used.add(at)
+        for i in range(at + 1, min(len(self.lines), at + 400)):
+            text = self.lines[i].text
+            number = self.lines[i].number
+            if text == name or text.startswith(f"{name}: "):
+                self.used.add(i)
+                message = text[len(name) + 1 :].strip()
+                found = self._make(at, i, (name, message, number), frames)
+                return found, i + 1, lambda text: text
+            if frame := NOTEBOOK_FRAME.match(text):
+                file = frame["file"] or frame["cell"] or frame["old"]
+                line = frame["line"] or frame["cell_line"]
+                func = frame["func"] or frame["cell_func"] or frame["old_func"]
+                frames.append(make_frame(file, line, func, number))
+            elif frames and (arrow := re.match(r"^-+> (\d{1,9}) (.*)$", text)):
+                line = frames[-1].line or int(arrow[1])
+                frames[-1] = replace(frames[-1], line=line, source=arrow[2].strip())
+            elif HEADER.match(text):
+                break
+            self.used.add(i)
+        return None, at + 1, lambda text: text
+
+    def _bare_syntax_error(self, at: int) -> Traceback | None:
+        """Parse a syntax error of the script itself, which has no header."""
+        text = self.lines[at].text
+        start = text.find('File "')
+        prefix = text[:start].rstrip(" ")
+        frame = PYTHON_FRAME.match(text[len(prefix) :])
+        if frame is None or frame["func"]:
+            return None
+        for i in range(at + 1, min(len(self.lines), at + 4)):
+            if found := _SYNTAX.match(self.lines[i].text.removeprefix(prefix).strip()):
+                number = self.lines[at].number
+                made = make_frame(frame["file"], frame["line"], "", number)
+                if i > at + 1:
+                    source = self.lines[at + 1].text.removeprefix(prefix).strip()
+                    made = replace(made, source=source)
+                self.used.update(range(at, i + 1))
+                head = (found["name"], found["message"], self.lines[i].number)
+                return self._make(at, i, head, [made])
+        return None
+
+
+def _innermost(own: Traceback | None, earlier: Traceback) -> Traceback:
+    """Put an earlier exception behind those that a traceback already has."""
+    if own is None:
+        return earlier
+    chain = [own]
+    while chain[-1].cause is not None and len(chain) < _MAX_CHAIN:
+        chain.append(chain[-1].cause)
+    linked = earlier
+    for link in reversed(chain):
+        linked = replace(link, cause=linked)
+    return linked

@@ -1,0 +1,225 @@
+"""Opening logs: regular files only, a fixed size, flat memory.
+
+Logs are untrusted: a path may name a FIFO that never answers, a device, a
+compressed file that expands without end, or a file that is still growing.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import lzma
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, Self
+
+from llm_scheduler.errors import LogError
+
+CHUNK_BYTES = 1 << 22
+"""Most bytes in one chunk."""
+_LZMA_MEMORY_BYTES = 256 << 20
+_FEED_BYTES = 1 << 16
+
+_MAGIC = (
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+class _Decompressor(Protocol):
+    """What the decompressors of the standard library share."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gzip:
+    """`zlib` with the manners of `bz2` and `lzma`: it keeps what it did not use."""
+
+    def __init__(self) -> None:
+        self._z = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._z.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._z.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._z.decompress(self._z.unconsumed_tail + data, max_length)
+
+
+def _make_decompressor(compression: str) -> _Decompressor:
+    if compression == "gzip":
+        return _Gzip()
+    if compression == "bzip2":
+        return bz2.BZ2Decompressor()
+    # The header of an xz file can ask for gigabytes of dictionary.
+    return lzma.LZMADecompressor(memlimit=_LZMA_MEMORY_BYTES)
+
+
+class LogReader:
+    """An open log; use it with ``with``, and read `chunks` once.
+
+    Attributes
+    ----------
+    path
+        As it was given.
+    size
+        Bytes on disk when it was opened; bytes that arrive later are not read.
+    compression
+        ``""``, ``"gzip"``, ``"bzip2"`` or ``"xz"``, told by the content.
+    encoding
+        ``"utf-16-le"`` or ``"utf-16-be"`` when the log is written so, else ``""``.
+    damage
+        Why a compressed log could only be read in part; empty when it is sound.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
+        self.damage = ""
+        self._fd = -1
+        self._fd, self.size = _open_regular(self.path)
+        try:
+            start = os.pread(self._fd, 512, 0)
+        except OSError as exc:
+            self.close()
+            raise LogError(self.path, f"can't be read ({exc.strerror})") from exc
+        self.compression = next((name for magic, name in _MAGIC if start.startswith(magic)), "")
+        if self.compression == "zstd":
+            self.close()
+            raise LogError(self.path, "is compressed with zstd; decompress it first")
+        self.encoding = "" if self.compression else _guess_utf16(start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content from the start, decompressed, UTF-16 turned into UTF-8."""
+        chunks = self._decompressed() if self.compression else self._raw(CHUNK_BYTES)
+        first = next(chunks, b"")
+        encoding = self.encoding or _guess_utf16(first[:512])
+        if not encoding:
+            if first:
+                yield first.removeprefix(codecs.BOM_UTF8)
+            yield from chunks
+            return
+        decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        yield decoder.decode(first).removeprefix("\ufeff").encode()
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+
+    def read_end(self, n_bytes: int) -> bytes:
+        """Read the last bytes as they are on disk (not for compressed logs)."""
+        try:
+            return os.pread(self._fd, n_bytes, max(0, self.size - n_bytes))
+        except OSError as exc:
+            raise LogError(self.path, f"can't be read ({exc.strerror})") from exc
+
+    def _raw(self, step: int) -> Iterator[bytes]:
+        done = 0
+        while done < self.size:
+            try:
+                chunk = os.pread(self._fd, min(step, self.size - done), done)
+            except OSError as exc:
+                raise LogError(self.path, f"can't be read ({exc.strerror})") from exc
+            if not chunk:  # the file was cut short after it was opened
+                return
+            done += len(chunk)
+            yield chunk
+
+    def _decompressed(self) -> Iterator[bytes]:
+        unit = _make_decompressor(self.compression)
+        started = False
+        for piece in self._raw(_FEED_BYTES):
+            data = piece
+            while True:
+                try:
+                    out = unit.decompress(data, CHUNK_BYTES)
+                except (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError) as exc:
+                    self.damage = f"damaged {self.compression} data ({exc})"
+                    return
+                started = started or bool(data)
+                if out:
+                    yield out
+                if unit.eof:
+                    # Rotated logs are often several compressed files in a row.
+                    data = unit.unused_data.lstrip(b"\0")
+                    unit, started = _make_decompressor(self.compression), False
+                    if not data:
+                        break
+                elif len(out) < CHUNK_BYTES:
+                    break
+                else:
+                    data = b""
+        if started:
+            self.damage = f"{self.compression} data that ends too early"
+
+
+def _open_regular(path: str) -> tuple[int, int]:
+    """Open a regular file and tell its size; never waits, whatever the path names."""
+    try:
+        # Opening some devices has an effect, so look before and after it.
+        _check_regular(path, os.stat(path))  # noqa: PTH116 - as untyped as os.open
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as exc:
+        reason = (exc.strerror or str(exc)).lower()
+        raise LogError(path, f"can't be opened ({reason})") from exc
+    except ValueError as exc:
+        raise LogError(path, "is not a valid path") from exc
+    info = os.fstat(fd)
+    try:
+        _check_regular(path, info)
+    except LogError:
+        os.close(fd)
+        raise
+    return fd, info.st_size
+
+
+def _check_regular(path: str, info: os.stat_result) -> None:
+    if not stat.S_ISREG(info.st_mode):
+        kind = next((name for test, name in _KINDS if test(info.st_mode)), "not a regular file")
+        raise LogError(path, f"is {kind}")
+
+
+def _guess_utf16(start: bytes) -> str:
+    """Tell UTF-16 by its mark, or by every other byte being NUL."""
+    if start.startswith(codecs.BOM_UTF16_LE) and not start.startswith(codecs.BOM_UTF32_LE):
+        return "utf-16-le"
+    if start.startswith(codecs.BOM_UTF16_BE):
+        return "utf-16-be"
+    even, odd = start[0:256:2], start[1:256:2]
+    if len(odd) < 16:
+        return ""
+    if odd.count(0) >= 0.9 * len(odd) and not even.count(0):
+        return "utf-16-le"
+    if even.count(0) >= 0.9 * len(even) and not odd.count(0):
+        return "utf-16-be"
+    return ""

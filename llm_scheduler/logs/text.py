@@ -1,0 +1,127 @@
+"""From the bytes of one line to the text that people and rules read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from llm_scheduler.logs.alarms import STRONG
+
+MAX_LINE_CHARS = 2000
+"""A longer line is cut in the middle, with a mark that says how much is missing."""
+_HEAD_CHARS = 700
+_MIDDLE_CHARS = 550
+_MAX_SEGMENTS = 5
+
+CUT_MARK = re.compile(r" \.\.\. \[(\d+) characters cut\] \.\.\. ")
+"""The mark that stands where a line was cut."""
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
+    r"|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, links
+    r"|\x1b[ -/]*[0-~]?",
+)
+_TO_LINE_START = re.compile(r"\x1b\[[0-9;]*G|\x08+|\x1b\[[012]?K\r?|\x1b\[[0-9]*A")
+# Also the signs that change the direction of text or hide in it: a log must
+# not be able to show something else than it holds.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]",
+)
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+
+
+def cut_mark(n_chars: int) -> str:
+    """Return the mark for a number of characters left out of a line."""
+    return f" ... [{n_chars} characters cut] ... "
+
+
+def decode(raw: bytes) -> str:
+    """Decode UTF-8, or Latin-1 where nothing in the line is UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode(errors="replace")
+    high = sum(byte > 0x9F for byte in raw[:4096])
+    odd = sum(byte < 0x09 or 0x7F <= byte <= 0x9F for byte in raw[:4096])
+    is_latin = odd == 0 and 0 < high <= max(2, len(raw) // 4) and not _has_multibyte(text)
+    return raw.decode("latin-1") if is_latin else text
+
+
+def _has_multibyte(text: str) -> bool:
+    return any(ord(char) > 0x7F and char != "\ufffd" for char in text)
+
+
+def clean_line(raw: bytes, find: Callable[[str], int] | None = None) -> str:
+    """Turn the bytes of a line into readable text of bounded length.
+
+    Parameters
+    ----------
+    raw
+        The line, without its newline.
+    find
+        Tells where in a text the most telling word is, -1 if there is none;
+        that place is kept when the line is cut.
+    """
+    text = decode(raw)
+    if "\x1b" in text or "\x08" in text:
+        text = _ESCAPES.sub("", _TO_LINE_START.sub("\r", text))
+    if "\r" in text:
+        text = _last_written(text.rstrip("\r\n"))
+    text = _UNSEEN.sub("", _BREAKS.sub(" ", text)).rstrip()
+    return text if len(text) <= MAX_LINE_CHARS else cut_line(text, find=find)
+
+
+def _last_written(text: str) -> str:
+    """Keep what a terminal would show of a line written over, and its alarms."""
+    parts = [part for part in text.split("\r") if part.strip(" \0")]
+    if not parts:
+        return ""
+    found: dict[str, None] = {}
+    for part in parts[:-1]:
+        if len(found) < _MAX_SEGMENTS and STRONG.search(part):
+            found[part.strip("\0")] = None
+    found.pop(parts[-1], None)
+    return " | ".join([*found, parts[-1]])
+
+
+def find_strong(text: str) -> int:
+    """Return where the first strong alarm word is, -1 when there is none."""
+    found = STRONG.search(text)
+    return found.start() if found else -1
+
+
+def cut_line(
+    text: str,
+    max_chars: int = MAX_LINE_CHARS,
+    *,
+    find: Callable[[str], int] | None = None,
+) -> str:
+    """Cut a text in the middle, keeping its start, its end and its telling word."""
+    if len(text) <= max_chars:
+        return text
+    scale = max_chars / MAX_LINE_CHARS
+    head, middle = int(_HEAD_CHARS * scale), int(_MIDDLE_CHARS * scale)
+    place = -1 if find is None else find(text)
+    if place < head + middle:
+        place = find_strong(text)
+    # 100: two marks, each with a number of up to 18 digits.
+    tail_start = len(text) - (max_chars - head - middle - 100)
+    if head + middle <= place < tail_start:
+        start = place - middle // 4
+        end = min(tail_start, start + middle)
+        return _join(text, [(0, head), (start, end), (tail_start, len(text))])
+    return _join(text, [(0, head + middle), (tail_start, len(text))])
+
+
+def _join(text: str, spans: list[tuple[int, int]]) -> str:
+    """Join parts of a text with marks; marks inside what is cut are added up."""
+    out, done = "", 0
+    for start, end in spans:
+        if start > done:
+            gone = text[done:start]
+            inner = CUT_MARK.findall(gone)
+            n_chars = len(CUT_MARK.sub("", gone)) + sum(int(n[:18]) for n in inner)
+            out += cut_mark(n_chars)
+        out += text[start:end]
+        done = end
+    return out

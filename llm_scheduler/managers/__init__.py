@@ -1,0 +1,1 @@
+"""Where the parts are joined: runs, jobs, failures and their diagnoses."""

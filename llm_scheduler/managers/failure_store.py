@@ -1,0 +1,261 @@
+"""The run's failures in SQLite, beside the run's own database file.
+
+It is what survives the death of the manager: which jobs were submitted, which of
+them have been reported as failed, and their diagnoses. An attempt is written down
+before its job is submitted, and reported in one transaction, so that whenever the
+process is killed each failure is reported exactly once.
+
+The rollback journal is used, not WAL: home directories lie on NFS or Lustre, where
+WAL is unsafe.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from llm_scheduler.diagnosis.groups import Failure
+from llm_scheduler.engine.attempts import Attempt
+from llm_scheduler.errors import StoreError
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS attempts (
+    attempt TEXT PRIMARY KEY,
+    job_id TEXT,
+    job_name TEXT NOT NULL,
+    learner INTEGER NOT NULL,
+    learners TEXT NOT NULL,
+    log_files TEXT NOT NULL,
+    submitted_at TEXT NOT NULL,
+    nodes TEXT NOT NULL DEFAULT '[]',
+    dropped INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT
+);
+CREATE INDEX IF NOT EXISTS open_attempts ON attempts (attempt) WHERE outcome IS NULL;
+CREATE TABLE IF NOT EXISTS failures (
+    attempt TEXT PRIMARY KEY,
+    session TEXT NOT NULL,
+    failed_at TEXT NOT NULL,
+    diagnosed INTEGER NOT NULL,
+    data TEXT NOT NULL
+);
+"""
+
+
+class FailureStore:
+    """Attempts and failures of one run.
+
+    Every method may be called from any thread; each is one transaction.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; its folder is made.
+
+    Raises
+    ------
+    StoreError
+        The file can't be used, or a newer version of this package wrote it.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.session = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(f"The database of failures {path} can't be used: {exc}") from exc
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode=DELETE")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        with self._transaction() as db:
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+            )
+            row = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+            if row is not None and int(row[0]) > SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.path} was written by a newer version (schema {row[0]}, this one "
+                    f"knows {SCHEMA_VERSION}). Update llm_scheduler or use another run name.",
+                )
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)",
+                (str(SCHEMA_VERSION),),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            # IMMEDIATE: two kernels with the same run wait for each other instead of
+            # failing half-way.
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    # -- attempts ---------------------------------------------------------------
+
+    def write_attempts(self, attempts: Iterable[Attempt]) -> None:
+        """Write attempts down, or bring what is written up to date."""
+        rows = [
+            (
+                a.attempt,
+                a.job_id,
+                a.job_name,
+                a.index,
+                json.dumps(a.learners),
+                json.dumps(a.log_files),
+                a.submitted_at.isoformat(),
+                json.dumps(a.nodes),
+                int(a.dropped),
+            )
+            for a in attempts
+        ]
+        if not rows:
+            return
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO attempts (attempt, job_id, job_name, learner, learners, log_files,"
+                " submitted_at, nodes, dropped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (attempt) DO UPDATE SET job_id = excluded.job_id,"
+                " log_files = excluded.log_files, nodes = excluded.nodes,"
+                " dropped = excluded.dropped",
+                rows,
+            )
+
+    def close_attempts(self, outcomes: Iterable[tuple[Attempt, str]]) -> None:
+        """Note what became of attempts that did not fail."""
+        rows = [(outcome, json.dumps(a.nodes), a.attempt) for a, outcome in outcomes]
+        if not rows:
+            return
+        with self._transaction() as db:
+            db.executemany("UPDATE attempts SET outcome = ?, nodes = ? WHERE attempt = ?", rows)
+
+    def open_attempts(self) -> list[Attempt]:
+        """Return the attempts of which it is not known how they ended."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT attempt, job_id, job_name, learner, learners, log_files, submitted_at,"
+                " nodes, dropped FROM attempts WHERE outcome IS NULL ORDER BY submitted_at",
+            ).fetchall()
+        return [
+            Attempt(
+                attempt=row[0],
+                job_id=row[1],
+                job_name=row[2],
+                index=row[3],
+                learners=tuple(json.loads(row[4])),
+                log_files=tuple(json.loads(row[5])),
+                submitted_at=datetime.fromisoformat(row[6]),
+                nodes=tuple(json.loads(row[7])),
+                dropped=bool(row[8]),
+            )
+            for row in rows
+        ]
+
+    def nodes_used(self) -> dict[str, int]:
+        """Count the attempts, failed or not, that ran on each node."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT nodes FROM attempts WHERE nodes != '[]'").fetchall()
+        counts: dict[str, int] = {}
+        for (nodes,) in rows:
+            for node in json.loads(nodes):
+                counts[node] = counts.get(node, 0) + 1
+        return counts
+
+    # -- failures ---------------------------------------------------------------
+
+    def add_failures(self, failures: Sequence[Failure]) -> list[Failure]:
+        """Report failures; those that were reported before are left out.
+
+        Returns
+        -------
+        The failures that are new.
+
+        """
+        new = []
+        with self._transaction() as db:
+            for failure in failures:
+                cursor = db.execute(
+                    "INSERT OR IGNORE INTO failures VALUES (?, ?, ?, ?, ?)",
+                    (
+                        failure.attempt,
+                        self.session,
+                        failure.failed_at.astimezone(UTC).isoformat(),
+                        int(failure.diagnosis is not None),
+                        failure.model_dump_json(),
+                    ),
+                )
+                if cursor.rowcount == 1:
+                    new.append(failure)
+                db.execute(
+                    "UPDATE attempts SET outcome = 'failed', nodes = ? WHERE attempt = ?",
+                    (json.dumps(failure.nodes), failure.attempt),
+                )
+        return new
+
+    def update_failures(self, failures: Sequence[Failure]) -> None:
+        """Write failures that are there already: their diagnosis, whether they are held."""
+        rows = [(int(f.diagnosis is not None), f.model_dump_json(), f.attempt) for f in failures]
+        if rows:
+            with self._transaction() as db:
+                db.executemany(
+                    "UPDATE failures SET diagnosed = ?, data = ? WHERE attempt = ?",
+                    rows,
+                )
+
+    def failures(self) -> list[Failure]:
+        """Return all failures, the earliest first.
+
+        ``known`` tells those that an earlier session reported.
+        """
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT data, session FROM failures ORDER BY failed_at, attempt",
+            ).fetchall()
+        return [
+            Failure.model_validate_json(data).model_copy(
+                update={"known": session != self.session},
+            )
+            for data, session in rows
+        ]
+
+    def remove_failures(self, attempts: Iterable[str]) -> None:
+        """Forget failures for good."""
+        rows = [(attempt,) for attempt in attempts]
+        with self._transaction() as db:
+            db.executemany("DELETE FROM failures WHERE attempt = ?", rows)

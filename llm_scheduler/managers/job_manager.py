@@ -1,0 +1,372 @@
+"""`JobManager`: starts jobs as the engine does, and sees each failure exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from adaptive_scheduler._server_support.common import MaxRestartsReachedError
+from adaptive_scheduler.server_support import JobManager as EngineJobManager
+from adaptive_scheduler.utils import _now
+
+from llm_scheduler.engine.attempts import Attempt, Verdict
+from llm_scheduler.engine.database_manager import DatabaseManager
+from llm_scheduler.engine.failure_watch import Decision, FailureWatch
+from llm_scheduler.engine.live_queue import LiveJob
+from llm_scheduler.engine.log_keeper import LogKeeper
+from llm_scheduler.engine.submission import is_transient_refusal, submit_job
+from llm_scheduler.errors import SchedulerError, SubmissionRefused
+from llm_scheduler.managers.failure_report import log_files, make_failure, make_refusal
+from llm_scheduler.managers.job_queue import JobQueue
+from llm_scheduler.managers.llm_manager import LLMManager
+from llm_scheduler.managers.recovery import recover
+
+log = logging.getLogger(__name__)
+
+MIN_INTERVAL_S = 2.0
+LOCAL_INTERVAL_S = 0.2
+_GROWTH = 1.5
+_CHUNK = 20
+_NOT_ITS_FAULT = frozenset({"PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED"})
+
+
+class JobManager(EngineJobManager):
+    """The engine's `JobManager`, joined to an `LLMManager`.
+
+    It starts the same jobs under the same limits. It differs in how it learns what
+    became of them: a job has failed when the scheduler says so, not when it is
+    missing from a list.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As for the engine's.
+    keeper
+        Keeps the logs of jobs.
+    llm_manager
+        Is told of every failure.
+    restart_cancelled
+        Whether a job that a person cancelled is started again.
+    max_restarts
+        How often a learner is started again after a failure of its own; ``None`` for
+        no limit but the engine's ``max_fails_per_job``.
+
+    """
+
+    database_manager: DatabaseManager
+
+    def __init__(
+        self,
+        *args: Any,
+        keeper: LogKeeper,
+        llm_manager: LLMManager,
+        restart_cancelled: bool = False,
+        max_restarts: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.llm_manager = llm_manager
+        self.restart_cancelled = restart_cancelled
+        self.max_restarts = max_restarts
+        self.queue = JobQueue(self.scheduler)
+        self.watch = FailureWatch(keeper, self.queue.accounting)
+        self.n_failed: dict[int, int] = {}
+        """Failures of each learner since it was last released, by index."""
+        self._foreign_names: set[str] = set()
+        self._retry_at: dict[int, float] = {}
+        self._n_refused = 0
+        self._accepted: set[str] = set()
+        self._judging: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._wait_s = self._shortest_wait_s
+
+    @property
+    def _shortest_wait_s(self) -> float:
+        shortest = LOCAL_INTERVAL_S if self.queue.is_local else MIN_INTERVAL_S
+        return min(shortest, self.interval)
+
+    def release(self, indices: Sequence[int]) -> None:
+        """Start these learners again although they are held back."""
+        for index in indices:
+            self.database_manager.held.pop(index, None)
+            self.n_failed.pop(index, None)
+        self._show_held()
+        self.trigger()
+
+    # -- the loop -----------------------------------------------------------------
+
+    async def _manage(self) -> None:
+        try:
+            await self._recover()
+            while True:
+                if await self._cycle():
+                    return
+                await self._pause()
+        finally:
+            for task in (self._judging, self._starting):
+                if task is not None:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+    async def _cycle(self) -> bool:
+        """Look once at the queue and act; say whether the run is over."""
+        try:
+            changed = await self._look()
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a scheduler that is down comes back
+            log.warning("the queue can't be read: %s", exc)
+            self.llm_manager.set_problem("queue", f"The queue can't be read: {exc}")
+            changed = False
+        else:
+            self.llm_manager.set_problem("queue", "")
+            self._begin_starting()
+        if changed or self.watch.undecided:
+            self._wait_s = self._shortest_wait_s
+        else:
+            self._wait_s = min(self._wait_s * _GROWTH, self.interval)
+        return await self._is_over()
+
+    async def _look(self) -> bool:
+        asked_at = self.watch.now()
+        queue = await asyncio.to_thread(self.queue.read)
+        seen = self.watch.see(queue, asked_at=asked_at)
+        for attempt in seen.requeued:
+            self.database_manager.mark_requeued(attempt.index, attempt.job_name)
+        self._note_foreign(queue)
+        await self.watch.follow_logs()
+        if self.watch.undecided and (self._judging is None or self._judging.done()):
+            self._judging = asyncio.create_task(self._judge())
+        return seen.changed
+
+    def _note_foreign(self, queue: Mapping[str, LiveJob]) -> None:
+        """Remember names that jobs of another session hold: they must not be used twice."""
+        own = {a.job_name for a in self.watch.attempts.values() if not a.leftover}
+        self._foreign_names = {job.name for job in queue.values()}.intersection(
+            self.job_names,
+        ) - own
+
+    async def _pause(self) -> None:
+        """Wait for the next look, or until triggered."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._trigger_event.wait(), self._wait_s)
+        self._trigger_event.clear()
+
+    async def _is_over(self) -> bool:
+        database = self.database_manager
+        if database.n_done() == len(self.job_names):
+            await self._close_finished()
+            return True
+        for task in (self._judging, self._starting):
+            if task is not None and not task.done():
+                return False
+        if self.watch.attempts or self._foreign_names:
+            return False
+        startable = database.startable()
+        if not startable:
+            return True
+        if self.n_started >= self.max_job_starts:
+            msg = (
+                f"{self.n_started} jobs were started, which is the limit "
+                f"(max_fails_per_job={self.max_fails_per_job} for each of "
+                f"{len(self.job_names)} learners), and {len(startable)} learners still have not "
+                "reached their goal. The failures panel says why."
+            )
+            raise MaxRestartsReachedError(msg)
+        return False
+
+    async def _close_finished(self) -> None:
+        """All learners are done: what is left of their jobs is only their last breath."""
+        if self._judging is not None and not self._judging.done():
+            await self._judging
+        left = [a for a in self.watch.attempts.values() if not a.leftover]
+        await self._close([Decision(attempt, Verdict.FINISHED, None) for attempt in left])
+        for attempt in left:
+            await asyncio.to_thread(self.watch.keeper.forget, attempt)
+            self.watch.remove(attempt)
+
+    # -- what became of jobs --------------------------------------------------------
+
+    async def _recover(self) -> None:
+        """Take up what an earlier session with the same name left behind."""
+        with suppress(Exception):  # an unreadable queue is met again in the loop
+            for attempt in await asyncio.to_thread(recover, self.llm_manager.store, self.queue):
+                self.watch.add(attempt)
+                if not attempt.leftover and attempt.index < len(self.job_names):
+                    self.database_manager.adopt(attempt.index, attempt.job_name, attempt.job_id)
+
+    async def _judge(self) -> None:
+        try:
+            decisions = await self.watch.decide(self.database_manager.is_learner_done)
+            self.llm_manager.set_problem("accounting", self.watch.accounting.problem)
+            if decisions:
+                await self._act_on(decisions)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("judging ended jobs failed; it is tried again")
+
+    async def _act_on(self, decisions: Sequence[Decision]) -> None:
+        failed = [d for d in decisions if d.verdict in (Verdict.FAILED, Verdict.CANCELLED)]
+        await self._close([d for d in decisions if d not in failed])
+        failures = []
+        for decision in failed:
+            held, note = self._what_next(decision)
+            failures.append(make_failure(decision, held=held, note=note))
+        if failures:
+            await self.llm_manager.report(failures)
+        own = {d.attempt.index for d in decisions if not d.attempt.leftover}
+        database = self.database_manager
+        database.mark_failed([i for i in own if not database.is_learner_done(i)])
+        self.trigger()
+
+    async def _close(self, decisions: Sequence[Decision]) -> None:
+        outcomes = [(d.attempt, d.verdict.value) for d in decisions]
+        try:
+            await asyncio.to_thread(self.llm_manager.store.close_attempts, outcomes)
+        except Exception as exc:  # noqa: BLE001 - a full disk must not stop the jobs
+            log.warning("the end of jobs can't be written down: %s", exc)
+
+    def _what_next(self, decision: Decision) -> tuple[bool, str]:
+        """Decide whether the learner is held back, and say so in a sentence."""
+        attempt, record = decision.attempt, decision.record
+        if attempt.leftover:
+            return False, "It failed in an earlier session, after its manager had ended."
+        if decision.verdict is Verdict.CANCELLED and not self.restart_cancelled:
+            by = f" (user {record.cancelled_by})" if record and record.cancelled_by else ""
+            note = (
+                f"Somebody cancelled job {attempt.job_id}{by}; it is not started again by itself."
+            )
+            self._hold(attempt.index, note)
+            return True, note
+        if record is None or record.state not in _NOT_ITS_FAULT:
+            self.n_failed[attempt.index] = self.n_failed.get(attempt.index, 0) + 1
+        times = self.n_failed.get(attempt.index, 0)
+        if self.max_restarts is not None and times > self.max_restarts:
+            note = f"It failed {times} times; it is not started again by itself (max_restarts)."
+            self._hold(attempt.index, note)
+            return True, note
+        if attempt.killed_because:
+            return False, f"The kill manager cancelled it because {attempt.killed_because}."
+        if self.n_started >= self.max_job_starts:
+            return False, "It is not started again: the limit of job starts is reached."
+        return False, "Its learner is started again."
+
+    def _hold(self, index: int, note: str) -> None:
+        self.database_manager.held[index] = note
+
+    def _show_held(self) -> None:
+        database = self.database_manager
+        files = {file for index in database.held for file in database.learner_files(index)}
+        self.llm_manager.set_held(files)
+
+    # -- starting jobs ----------------------------------------------------------------
+
+    def _begin_starting(self) -> None:
+        if self._starting is not None and not self._starting.done():
+            return
+        chosen = self._choose()
+        if chosen:
+            self._starting = asyncio.create_task(self._start(chosen))
+
+    def _choose(self) -> list[int]:
+        now = self.watch.now()
+        busy = self.watch.busy
+        room = min(
+            self.max_simultaneous_jobs - len(busy) - len(self._foreign_names),
+            self.max_job_starts - self.n_started,
+        )
+        startable = [
+            index
+            for index in self.database_manager.startable()
+            if index not in busy
+            and self.job_names[index] not in self._foreign_names
+            and self._retry_at.get(index, 0.0) <= now
+        ]
+        return startable[: max(0, room)]
+
+    async def _start(self, indices: Sequence[int]) -> None:
+        try:
+            for begin in range(0, len(indices), _CHUNK):
+                await self._start_chunk(indices[begin : begin + _CHUNK])
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a scheduler that is down comes back
+            log.warning("jobs can't be started: %s", exc)
+            self.llm_manager.set_problem("start", f"Jobs can't be started: {exc}")
+        else:
+            self.llm_manager.set_problem("start", "")
+        self.trigger()
+
+    async def _start_chunk(self, indices: Sequence[int]) -> None:
+        attempts = [
+            Attempt(
+                index=index,
+                job_name=self.job_names[index],
+                learners=self.database_manager.learner_files(index),
+            )
+            for index in indices
+            if not self.database_manager.is_learner_done(index)
+        ]
+        store = self.llm_manager.store
+        # Written down first: a manager that is killed right after the submission
+        # finds the job again by its name.
+        await asyncio.to_thread(store.write_attempts, attempts)
+        try:
+            for attempt in attempts:
+                if not await self._submit(attempt):
+                    break
+        finally:
+            written = [a for a in attempts if a.job_id is not None]
+            unsent = [(a, "not submitted") for a in attempts if a.attempt not in self._accepted]
+            self._accepted.clear()
+            await asyncio.to_thread(store.write_attempts, written)
+            await asyncio.to_thread(store.close_attempts, unsent)
+
+    async def _submit(self, attempt: Attempt) -> bool:
+        """Submit one job; say whether it is worth going on with the next."""
+        name, index = attempt.job_name, attempt.index
+        self.database_manager.mark_submitted(index, name)
+        try:
+            attempt.job_id = await asyncio.to_thread(
+                submit_job,
+                self.scheduler,
+                name,
+                index=None if self.scheduler.single_job_script else index,
+            )
+        except SubmissionRefused as exc:
+            self.database_manager.mark_failed([index])
+            return await self._refused(attempt, exc.stderr)
+        except SchedulerError:
+            self.database_manager.mark_failed([index])
+            raise
+        self._accepted.add(attempt.attempt)
+        self.n_started += 1
+        self._n_refused = 0
+        self._request_times[name] = _now()
+        if attempt.job_id is not None:
+            attempt.log_files = log_files(self.scheduler, name, attempt.job_id)
+            self.database_manager.set_output_logs(index, attempt.log_files)
+        self.watch.add(attempt)
+        self.llm_manager.set_problem("submission", "")
+        return True
+
+    async def _refused(self, attempt: Attempt, words: str) -> bool:
+        if is_transient_refusal(words):
+            self._n_refused += 1
+            wait_s = min(300.0, self._shortest_wait_s * 2**self._n_refused)
+            self._retry_at[attempt.index] = self.watch.now() + wait_s
+            self.llm_manager.set_problem(
+                "submission",
+                f"The scheduler takes no jobs at the moment and is asked again: {words}",
+            )
+            return False
+        self._accepted.add(attempt.attempt)  # it is reported: that is its outcome
+        note = "The scheduler refused it; it is submitted again when you release it."
+        self._hold(attempt.index, note)
+        await self.llm_manager.report([make_refusal(attempt, words, note=note)])
+        return True

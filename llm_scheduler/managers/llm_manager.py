@@ -1,0 +1,358 @@
+"""`LLMManager`: every failure of a run, its diagnosis, and the groups they form."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from adaptive_scheduler._server_support.base_manager import BaseManager
+
+from llm_scheduler.config import LLMSettings, Mode
+from llm_scheduler.diagnosis.grouping import group_failures
+from llm_scheduler.diagnosis.groups import Failure, FailureGroup
+from llm_scheduler.diagnosis.models import Diagnosis, Evidence, Remedy
+from llm_scheduler.errors import UsageError
+from llm_scheduler.managers.diagnosis_pool import (
+    DiagnosisFailed,
+    DiagnosisPool,
+    DiagnosisRequest,
+)
+from llm_scheduler.managers.failure_store import FailureStore
+
+log = logging.getLogger(__name__)
+
+
+class LLMManager(BaseManager):
+    """Explains the failures of a run, beside its job loop.
+
+    Parameters
+    ----------
+    store
+        Where failures are kept; those in it are shown as known.
+    settings
+        The model, and what it may do. This version asks none.
+    catalog_dirs
+        Folders with further causes.
+    problem
+        A sentence about something that does not work, shown in the panel.
+    pool
+        The worker processes.
+
+    """
+
+    def __init__(
+        self,
+        store: FailureStore,
+        *,
+        settings: LLMSettings | None = None,
+        catalog_dirs: tuple[Path, ...] = (),
+        problem: str = "",
+        pool: DiagnosisPool | None = None,
+    ) -> None:
+        super().__init__()
+        self.store = store
+        self.settings = settings or LLMSettings()
+        self.mode: Mode = self.settings.mode
+        self.pool = pool or DiagnosisPool(catalog_dirs=catalog_dirs)
+        self._problems = {"settings": problem} if problem else {}
+        self._failures = {failure.attempt: failure for failure in store.failures()}
+        self._nodes_used: dict[str, int] = store.nodes_used()
+        self._waiting: dict[str, Failure] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._wake: asyncio.Event | None = None
+        self._subscribers: list[Callable[[], Any]] = []
+        self._groups: list[FailureGroup] | None = None
+        self._release: Callable[[Sequence[str]], None] | None = None
+        for failure in self._failures.values():
+            if failure.diagnosis is None:
+                self._waiting[failure.attempt] = failure
+
+    # -- what people and panels read ---------------------------------------------
+
+    @property
+    def n_pending(self) -> int:
+        """Number of failures that wait for their diagnosis."""
+        return len(self._waiting) + len(self._under_way)
+
+    @property
+    def problem(self) -> str:
+        """What does not work and what to do about it; empty when all is well."""
+        return " ".join(text for text in self._problems.values() if text)
+
+    @property
+    def problem_topics(self) -> set[str]:
+        """Topics of the sentences in `problem`."""
+        return {topic for topic, text in self._problems.items() if text}
+
+    def failures(self) -> list[Failure]:
+        """Return all failures, the earliest first, those of earlier sessions included."""
+        return sorted(self._failures.values(), key=lambda f: (f.failed_at, f.attempt))
+
+    def groups(self) -> list[FailureGroup]:
+        """Return the failures grouped by cause, the largest group first.
+
+        Failures whose diagnosis is under way are in no group yet; `n_pending` counts
+        them.
+        """
+        if self._groups is None:
+            self._groups = group_failures(self.failures(), nodes_used=self._nodes_used)
+        return list(self._groups)
+
+    async def diagnose_failed_job(self, job_id: str) -> Diagnosis:
+        """Return the diagnosis of a failed job; it is made once and kept.
+
+        Raises
+        ------
+        UsageError
+            No failure of a job with this id is known.
+
+        """
+        while True:
+            found = [f for f in self.failures() if f.job_id == str(job_id)]
+            if not found:
+                known = ", ".join(sorted({f.job_id for f in self.failures() if f.job_id})[:10])
+                raise UsageError(
+                    f"Job {job_id!r} is not known to have failed; failed jobs: {known or 'none'}.",
+                )
+            if found[-1].diagnosis is not None:
+                return found[-1].diagnosis
+            await self._diagnose_now(found[-1])
+
+    async def settled(self, timeout_s: float | None = None) -> bool:
+        """Wait until every failure that was reported has its diagnosis.
+
+        Parameters
+        ----------
+        timeout_s
+            Longest time to wait in seconds; ``None`` for no limit.
+
+        Returns
+        -------
+        Whether nothing is pending any more.
+
+        """
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        unsubscribe = self.subscribe(lambda: loop.call_soon_threadsafe(changed.set))
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.n_pending:
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            return False
+        finally:
+            unsubscribe()
+        return True
+
+    def subscribe(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Call back after every change; returns what ends that.
+
+        The callback runs in the manager's event loop and must be quick.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with suppress(ValueError):
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def release(self, learners: Sequence[str]) -> None:
+        """Start learners again that are held back, named by their files."""
+        if self._release is None:
+            raise UsageError("This manager is not joined to a run; nothing can be started.")
+        self._release(learners)
+
+    def forget(self, attempts: Iterable[str] | None = None) -> None:
+        """Remove failures from the list and the database; all of them by default."""
+        chosen = list(self._failures) if attempts is None else list(attempts)
+        for attempt in chosen:
+            self._failures.pop(attempt, None)
+            self._waiting.pop(attempt, None)
+        self.store.remove_failures(chosen)
+        self._changed()
+
+    # -- what the job manager reports ----------------------------------------------
+
+    def join(self, release: Callable[[Sequence[str]], None]) -> None:
+        """Connect to the run whose failures these are."""
+        self._release = release
+
+    def set_problem(self, topic: str, sentence: str) -> None:
+        """Show, or with an empty sentence stop showing, that something does not work."""
+        if self._problems.get(topic, "") != sentence:
+            self._problems[topic] = sentence
+            self._changed()
+
+    async def report(self, failures: Sequence[Failure]) -> list[Failure]:
+        """Take in failed attempts; each is accepted once.
+
+        Returns
+        -------
+        The failures that had not been reported before.
+
+        """
+        try:
+            new = await asyncio.to_thread(self.store.add_failures, failures)
+            self._nodes_used = await asyncio.to_thread(self.store.nodes_used)
+            self.set_problem("store", "")
+        except Exception as exc:  # noqa: BLE001 - a full disk must not lose the failure
+            log.warning("failures can't be written: %s", exc)
+            self.set_problem(
+                "store",
+                f"Failures can't be written to {self.store.path} ({exc}); they are kept in "
+                "memory only.",
+            )
+            new = [f for f in failures if f.attempt not in self._failures]
+        for failure in new:
+            self._failures[failure.attempt] = failure
+            self._waiting[failure.attempt] = failure
+        self._changed()
+        if self._wake is not None:
+            self._wake.set()
+        return new
+
+    def set_held(self, learners: set[str]) -> None:
+        """Note which learners are held back, so that panels can offer to start them."""
+        updated = []
+        for attempt, failure in self._failures.items():
+            held = bool(learners.intersection(failure.learners))
+            if failure.held and not held:
+                updated.append(failure.model_copy(update={"held": False, "note": ""}))
+                self._failures[attempt] = updated[-1]
+        if updated:
+            with suppress(Exception):  # what is held is known anew in the next session
+                self.store.update_failures(updated)
+            self._changed()
+
+    # -- the loop --------------------------------------------------------------------
+
+    def _setup(self) -> None:
+        self.pool.open()
+        self.pool.warm_up()
+
+    async def _manage(self) -> None:
+        self._wake = asyncio.Event()
+        while True:
+            self._wake.clear()
+            while self._waiting and len(self._under_way) < self.pool.n_workers:
+                self._begin(next(iter(self._waiting.values())))
+            await self._wake.wait()
+
+    def cancel(self) -> bool | None:
+        """End the workers and the loop; what is pending is taken up at the next start."""
+        for task in self._under_way.values():
+            task.cancel()
+        self.pool.close()
+        return super().cancel()
+
+    def _begin(self, failure: Failure) -> asyncio.Task[None]:
+        self._waiting.pop(failure.attempt, None)
+        task = asyncio.get_running_loop().create_task(self._diagnose(failure))
+        self._under_way[failure.attempt] = task
+        return task
+
+    async def _diagnose_now(self, failure: Failure) -> None:
+        task = self._under_way.get(failure.attempt)
+        await asyncio.shield(task or self._begin(failure))
+
+    async def _diagnose(self, failure: Failure) -> None:
+        try:
+            diagnosis = await self._ask_pool(failure)
+            current = self._failures.get(failure.attempt, failure)
+            done = current.model_copy(update={"diagnosis": diagnosis})
+            if failure.attempt in self._failures:
+                self._failures[failure.attempt] = done
+                await asyncio.to_thread(self.store.update_failures, [done])
+        except asyncio.CancelledError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - shown anew in the next session
+            log.warning("the diagnosis of job %s can't be kept: %s", failure.job_id, exc)
+        finally:
+            self._under_way.pop(failure.attempt, None)
+            if self._wake is not None:
+                self._wake.set()
+            self._changed()
+
+    async def _ask_pool(self, failure: Failure) -> Diagnosis:
+        request = DiagnosisRequest(
+            job_id=failure.job_id,
+            job_name=failure.job_name,
+            log_files=failure.log_files,
+            record=failure.record,
+            refusal=_refusal(failure),
+        )
+        try:
+            diagnosis = await self.pool.diagnose(request)
+        except DiagnosisFailed as exc:
+            return _without_diagnosis(failure, str(exc))
+        if diagnosis.category == "success":
+            return _ended_early(failure, diagnosis)
+        return diagnosis
+
+    def _changed(self) -> None:
+        self._groups = None
+        for callback in list(self._subscribers):
+            try:
+                callback()
+            except Exception:
+                log.exception("a subscriber of the failures failed")
+
+
+def _refusal(failure: Failure) -> str | None:
+    """Return the scheduler's words when it refused the job."""
+    record = failure.record
+    return record.reason if record is not None and failure.job_id is None else None
+
+
+def _without_diagnosis(failure: Failure, reason: str) -> Diagnosis:
+    """Say honestly that there is none, with what the scheduler knows."""
+    record = failure.record
+    state = f"The scheduler says {record.state}." if record else "Nothing is known of its end."
+    return Diagnosis(
+        job_id=failure.job_id,
+        category="unknown",
+        cause="undiagnosed",
+        title="The failure could not be diagnosed",
+        explanation=f"The diagnosis itself failed: {reason}. {state}",
+        evidence=(),
+        confidence=0.0,
+        remedies=(
+            Remedy(
+                kind="inspect",
+                summary="Read the log",
+                details="\n".join(f"- `{file}`" for file in failure.log_files),
+            ),
+        ),
+        fingerprint="undiagnosed",
+    )
+
+
+def _ended_early(failure: Failure, diagnosis: Diagnosis) -> Diagnosis:
+    """Name a job that ended well while its learner did not reach its goal."""
+    evidence = diagnosis.evidence
+    if failure.record is not None:
+        evidence = (*evidence, Evidence(file="", line=0, text=f"State {failure.record.state}"))
+    return diagnosis.model_copy(
+        update={
+            "category": "unknown",
+            "cause": "ended-early",
+            "title": "The job ended without an error, but its learner did not reach the goal",
+            "explanation": (
+                "Nothing in the log or in the scheduler's record shows an error, yet the job "
+                "never reported that its learner is done. A script that ends early "
+                "(`exit 0`), or a manager that could not be reached, looks like this."
+            ),
+            "confidence": 0.4,
+            "evidence": evidence,
+            "fingerprint": "ended-early",
+            "remedies": (
+                Remedy(kind="inspect", summary="Look for an early exit in `extra_script`"),
+            ),
+        },
+    )

@@ -1,0 +1,371 @@
+"""`RunManager`: the engine's, with every failure seen, explained and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from adaptive_scheduler.server_support import RunManager as EngineRunManager
+
+from llm_scheduler.config import Settings, make_llm_settings
+from llm_scheduler.engine.database_manager import DatabaseManager
+from llm_scheduler.engine.kill_manager import KillManager
+from llm_scheduler.engine.log_keeper import LogKeeper
+from llm_scheduler.errors import LLMSchedulerError, StoreError, UsageError
+from llm_scheduler.managers.failure_store import FailureStore
+from llm_scheduler.managers.job_manager import JobManager
+from llm_scheduler.managers.llm_manager import LLMManager
+from llm_scheduler.managers.recovery import drop_open, keep_logs
+from llm_scheduler.managers.snapshot import JobRow, make_rows
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+log = logging.getLogger(__name__)
+
+_BOOKKEEPING_S = 2.0
+_PANEL = "llm_scheduler.widgets.failures"
+
+
+class RunManager(EngineRunManager):
+    """The engine's `RunManager`, joined to an `LLMManager`.
+
+    Parameters
+    ----------
+    scheduler, learners, fnames, **kwargs
+        As for ``adaptive_scheduler.RunManager``.
+    llm
+        ``"auto"`` for the model of the settings when there is one, ``"offline"`` for
+        rules only.
+    restart_cancelled
+        Whether jobs that a person cancelled are started again; by default they are
+        not, and the panel says so.
+    max_restarts
+        How often a learner is started again after failing; ``None`` leaves it to the
+        engine's ``max_fails_per_job``.
+
+    Attributes
+    ----------
+    llm_manager : LLMManager
+        The failures, their diagnoses and groups.
+
+    """
+
+    job_manager: JobManager
+    database_manager: DatabaseManager
+    kill_manager: KillManager | None
+    start_time: float | None
+    end_time: float | None
+
+    def __init__(
+        self,
+        scheduler: Any,
+        learners: list[Any],
+        fnames: list[Any],
+        *,
+        llm: object = "auto",
+        restart_cancelled: bool = False,
+        max_restarts: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        settings = Settings.load()
+        llm_settings, problem = make_llm_settings(llm, settings)
+        job_name = kwargs.get("job_name", "adaptive-scheduler")
+        store, keeper, store_problem = _open_store(kwargs.get("db_fname"), job_name, settings)
+        # The engine's clean-up cancels jobs of earlier sessions and deletes their logs.
+        keep_logs(store, keeper)
+        if kwargs.get("cleanup_first"):
+            drop_open(store)
+        self._keeper = keeper
+        super().__init__(scheduler, learners, fnames, **kwargs)
+        self.restart_cancelled = restart_cancelled
+        self.max_restarts = max_restarts
+        self.llm_manager = LLMManager(
+            store,
+            settings=llm_settings,
+            catalog_dirs=settings.catalog_dirs,
+            problem=" ".join(filter(None, [problem, store_problem])),
+        )
+        self.llm_manager.join(self.release)
+        self._make_managers()
+
+    def _make_managers(self) -> None:
+        """Put our managers in the place of the engine's."""
+        engine_jobs, engine_kills = self.job_manager, self.kill_manager
+        self.database_manager = DatabaseManager(
+            url=self.url,
+            scheduler=self.scheduler,
+            db_fname=self.db_fname,
+            learners=self.learners,
+            fnames=self.fnames,
+            dependencies=self.dependencies,
+            overwrite_db=self.overwrite_db,
+            initializers=self.initializers,
+            with_progress_bar=not self.quiet,
+        )
+        names = (
+            "scheduler interval max_simultaneous_jobs max_fails_per_job save_dataframe "
+            "dataframe_format loky_start_method log_interval save_interval runner_kwargs goal"
+        )
+        self.job_manager = JobManager(
+            self.job_names,
+            self.database_manager,
+            **{name: getattr(engine_jobs, name) for name in names.split()},
+            keeper=self._keeper,
+            llm_manager=self.llm_manager,
+            restart_cancelled=self.restart_cancelled,
+            max_restarts=self.max_restarts,
+        )
+        if engine_kills is not None:
+            self.kill_manager = KillManager(
+                self.scheduler,
+                self.database_manager,
+                error=engine_kills.error,
+                interval=engine_kills.interval,
+                max_cancel_tries=engine_kills.max_cancel_tries,
+                move_to=engine_kills.move_to,
+                watch=self.job_manager.watch,
+            )
+
+    # -- running ------------------------------------------------------------------
+
+    def _setup(self) -> None:
+        if not self.llm_manager.is_started:
+            self.llm_manager.start()
+        super()._setup()
+        self.end_time = None
+
+    async def _manage(self) -> None:
+        jobs, database = self.job_manager.task, self.database_manager.task
+        assert jobs is not None
+        assert database is not None
+        while not jobs.done():
+            self._note_start_times()
+            watched = [jobs] if database.done() else [jobs, database]
+            await asyncio.wait(
+                watched,
+                timeout=_BOOKKEEPING_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if database.done() and not database.cancelled() and database.exception():
+                self.llm_manager.set_problem(
+                    "database",
+                    f"Jobs can't reach this manager at {self.url}: {database.exception()}",
+                )
+                jobs.cancel()
+                await asyncio.wait([jobs])
+        self._note_start_times()
+        self.end_time = time.time()
+        if not database.done():
+            self.database_manager.cancel()
+        if self.kill_manager is not None:
+            self.kill_manager.cancel()
+        if not jobs.cancelled() and jobs.exception() is not None:
+            self.llm_manager.set_problem("jobs", f"{jobs.exception()}")
+
+    def _note_start_times(self) -> None:
+        """Keep how long jobs waited in the queue, as the engine does."""
+        requests = self.job_manager._request_times
+        for job in self.database_manager.as_dicts():
+            name, started = job["job_name"], job["start_time"]
+            if started is not None and name in requests:
+                self._job_start_time_dict[name, started] = requests.pop(name)
+
+    def wait(self, timeout_s: float | None = None) -> str:
+        """Run until every job has ended and every failure is explained; for scripts.
+
+        Parameters
+        ----------
+        timeout_s
+            Longest time to wait in seconds; ``None`` for no limit.
+
+        Returns
+        -------
+        The status.
+
+        Raises
+        ------
+        UsageError
+            An event loop is running already, as in a notebook: use
+            ``await run_manager.finished()`` there.
+
+        """
+        if self.task is None:
+            raise UsageError("The run is not started; call `run_manager.start()` first.")
+        assert self.ioloop is not None
+        if self.ioloop.is_running():
+            raise UsageError(
+                "wait() can't be used in a notebook, where it would stop everything; "
+                "use `await run_manager.finished()`.",
+            )
+        return self.ioloop.run_until_complete(self._finish(timeout_s))
+
+    async def finished(self, timeout_s: float | None = None) -> str:
+        """Wait until every job has ended and every failure is explained.
+
+        Returns
+        -------
+        The status; ``"running"`` when the time was not enough.
+
+        """
+        if self.task is None:
+            raise UsageError("The run is not started; call `run_manager.start()` first.")
+        begin = time.monotonic()
+        await asyncio.wait([self.task], timeout=timeout_s)
+        left = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - begin))
+        if self.task.done() and self.llm_manager.is_started:
+            await self.llm_manager.settled(left)
+        return self.status()
+
+    async def _finish(self, timeout_s: float | None) -> str:
+        status = await self.finished(timeout_s)
+        if status != "running":
+            await self.close()
+        return status
+
+    async def close(self) -> None:
+        """End the tasks and processes that serve this run; its failures stay readable.
+
+        Jobs are not touched: see `cancel`.
+        """
+        self.llm_manager.cancel()
+        if self.task is not None:
+            self.task.cancel()
+        tasks = [m.task for m in (self.llm_manager, *self._parts(), self) if m.task is not None]
+        for part in self._parts():
+            if part.task is not None:
+                part.task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def cancel(self) -> None:
+        """Cancel the tasks and the jobs in the queue; they count as ended, not as failed."""
+        self.job_manager.watch.drop_all()
+        with suppress(Exception):  # a full disk must not keep jobs running
+            self.llm_manager.store.write_attempts(self.job_manager.watch.attempts.values())
+        # The engine would overlook suspended and completing jobs.
+        with suppress(LLMSchedulerError):
+            self.job_manager.queue.cancel(self.job_manager.watch.attempts.values())
+        super().cancel()
+        self.llm_manager.cancel()
+
+    def cleanup(self, *, remove_old_logs_folder: bool = False) -> None:
+        """Remove log and batch files; the logs of failures are kept for the panel."""
+        if hasattr(self, "llm_manager"):
+            self._keeper.follow(self.job_manager.watch.attempts.values())
+        super().cleanup(remove_old_logs_folder=remove_old_logs_folder)
+
+    def release(self, learners: Sequence[str | int] | None = None) -> None:
+        """Start learners again that are held back.
+
+        Parameters
+        ----------
+        learners
+            Their indices or files; all of them by default.
+
+        """
+        held = list(self.database_manager.held)
+        if learners is not None:
+            wanted = {str(learner) for learner in learners}
+            held = [
+                index
+                for index in held
+                if str(index) in wanted
+                or wanted.intersection(self.database_manager.learner_files(index))
+            ]
+        if not held:
+            return
+        self.job_manager.n_started = 0
+        self.job_manager.release(held)
+        if self.task is not None and self.task.done():
+            self._start_again()
+
+    def _parts(self) -> list[Any]:
+        """The managers of jobs, learners and errors in logs."""
+        parts = [self.job_manager, self.database_manager, self.kill_manager]
+        return [part for part in parts if part is not None]
+
+    def _start_again(self) -> None:
+        for manager in (*self._parts(), self):
+            if manager.task is not None:
+                if manager.task.done() and not manager.task.cancelled():
+                    manager.task.exception()  # read it, or asyncio complains
+                manager.task = None
+        if self.llm_manager.task is not None and self.llm_manager.task.done():
+            self.llm_manager.task = None
+        self.llm_manager.set_problem("jobs", "")
+        self.start()
+
+    # -- what people see -------------------------------------------------------------
+
+    def status(self) -> str:
+        """Return "not yet started", "running", "finished", "failed" or "cancelled".
+
+        "failed" also when jobs ended and learners did not reach their goal.
+        """
+        task = self.job_manager.task
+        if task is None:
+            return "not yet started"
+        if not task.done() or (self.task is not None and not self.task.done()):
+            return "running"
+        if self.end_time is None:
+            self.end_time = time.time()
+        if task.cancelled():
+            failed = "database" in self.llm_manager.problem_topics
+            return "failed" if failed else "cancelled"
+        if task.exception() is not None or not self.database_manager.is_done():
+            return "failed"
+        return "finished"
+
+    def elapsed_time(self) -> float:
+        """Return the seconds since the start, or between start and end."""
+        if self.start_time is None:
+            return 0.0
+        return (self.end_time or time.time()) - self.start_time
+
+    def snapshot(self) -> list[JobRow]:
+        """Return one row per learner: what its job does, or why it failed."""
+        return make_rows(self)
+
+    def info(self, format: Literal["text", "widget", "data"] = "widget") -> Any:  # noqa: A002
+        """Show the engine's panel with the failures below, or return text or data."""
+        if format != "widget":
+            return super().info(format)
+        from IPython import display
+
+        box = self.info_box()
+        display.display(box)  # type: ignore[no-untyped-call]
+        return box
+
+    def info_box(self) -> ipywidgets.VBox:
+        """Return the panel without showing it."""
+        import ipywidgets
+        from adaptive_scheduler.widgets import info
+
+        # By name: panels are a layer above and know of managers, not the reverse.
+        make_panel = importlib.import_module(_PANEL).failures_panel
+        return ipywidgets.VBox([info(self, display_widget=False), make_panel(self.llm_manager)])
+
+
+def _open_store(
+    db_fname: str | Path | None,
+    job_name: str,
+    settings: Settings,
+) -> tuple[FailureStore, LogKeeper, str]:
+    """Open the database of failures beside the run's own, or in the state folder."""
+    beside = Path(db_fname or f"{job_name}-database.json").absolute().parent
+    try:
+        store = FailureStore(beside / f"{job_name}.failures.sqlite")
+        problem = ""
+    except StoreError as exc:
+        if "newer version" in str(exc):
+            raise
+        folder = settings.state_dir / "runs" / str(beside).strip("/").replace("/", "-")[-100:]
+        store = FailureStore(folder / f"{job_name}.failures.sqlite")
+        problem = f"{exc} Failures are kept in {folder} instead."
+    return store, LogKeeper(store.path.with_suffix(".logs")), problem

@@ -1,0 +1,1 @@
+"""Test doubles that other packages may use too; nothing else here imports them."""

@@ -1,0 +1,284 @@
+"""The job loop: every failure seen once, the engine's traps, what is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from adaptive_scheduler._server_support.common import MaxRestartsReachedError
+
+from llm_scheduler.managers.diagnosis_pool import DiagnosisPool
+from llm_scheduler.managers.run_manager import RunManager
+from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
+
+# The engine warns whenever a name is used again, also when the other run is over.
+pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
+
+
+@pytest.fixture
+async def runs(tmp_path):
+    """Make runs that are ended after the test."""
+    made: list[RunManager] = []
+
+    def make(scripts, folder=tmp_path, **kwargs):
+        made.append(make_run(folder, scripts, **kwargs))
+        return made[-1]
+
+    yield make
+    for run in made:
+        await stop(run)
+
+
+def read(paths) -> str:
+    return "".join(Path(path).read_text() for path in paths)
+
+
+async def test_each_failure_is_reported_once_with_its_own_log(runs):
+    run = runs(["echo attempt of job $JOB_ID; exit 3"], max_restarts=2)
+    run.start()
+    assert await run.finished(60) == "failed"
+    failures = run.llm_manager.failures()
+    assert len(failures) == 3
+    assert len({f.job_id for f in failures}) == 3
+    for failure in failures:
+        assert failure.record is not None
+        assert failure.record.exit_code == 3
+        assert read(failure.log_files).strip() == f"attempt of job {failure.job_id}"
+
+
+async def test_the_cause_the_proof_and_the_groups(runs):
+    run = runs([NAME_ERROR, KEY_ERROR, NAME_ERROR, NAME_ERROR])
+    run.start()
+    await run.finished(60)
+    first, second = run.llm_manager.groups()
+    assert (first.count, second.count) == (3, 1)
+    assert "spectrum" in first.title
+    proof = first.representative.evidence[0]
+    assert proof.text.startswith("NameError")
+    assert Path(proof.file).read_text().splitlines()[proof.line - 1] == proof.text
+    assert set(first.learners) == {f for i in (0, 2, 3) for f in [run.fnames[i]]}
+    assert first.first_seen <= first.last_seen
+
+
+async def test_a_learner_that_is_done_is_no_failure(runs):
+    run = runs(["sleep 0.2; exit 0"])
+    run.start()
+    await until(lambda: run.job_manager.watch.attempts)
+    run.database_manager._stop_request(run.fnames[0])
+    assert await run.finished(60) == "finished"
+    assert run.llm_manager.failures() == []
+
+
+async def test_a_job_that_ends_well_without_its_learner_is_named(runs):
+    run = runs(["echo all is well; exit 0"])
+    run.start()
+    assert await run.finished(60) == "failed"
+    (group,) = run.llm_manager.groups()
+    assert group.representative.cause == "ended-early"
+
+
+async def test_the_limit_of_starts_is_not_exceeded(runs):
+    """The engine starts one job too many, which runs on, and elapsed_time() raises."""
+    run = runs(["exit 1"], max_restarts=None, max_fails_per_job=2)
+    run.start()
+    await run.finished(60)
+    assert run.elapsed_time() > 0
+    assert run.job_manager.n_started == 2
+    assert run.scheduler.queue() == {}
+    assert isinstance(run.job_manager.task.exception(), MaxRestartsReachedError)
+    assert run.status() == "failed"
+    assert "limit" in run.llm_manager.problem
+
+
+async def test_elapsed_time_before_and_after(runs):
+    run = runs(["exit 1"])
+    assert run.elapsed_time() == 0
+    run.start()
+    await run.finished(60)
+    assert run.elapsed_time() == run.elapsed_time() > 0
+
+
+async def test_what_a_person_cancels_is_held_and_said(runs):
+    run = runs([HANG, "exit 1"])
+    run.start()
+    await until(lambda: any(a.state == "RUNNING" for a in run.job_manager.watch.attempts.values()))
+    await asyncio.to_thread(run.scheduler.cancel, ["run-0"])
+    assert await run.finished(60) == "failed"
+    (cancelled,) = [f for f in run.llm_manager.failures() if f.job_name == "run-0"]
+    assert cancelled.diagnosis.category == "cancelled"
+    assert cancelled.held
+    assert "not started again" in cancelled.note
+    assert run.job_manager.n_started == 2
+
+
+async def test_what_a_person_cancels_is_restarted_when_asked(runs):
+    run = runs([HANG], restart_cancelled=True, max_restarts=5)
+    run.start()
+    await until(lambda: any(a.state == "RUNNING" for a in run.job_manager.watch.attempts.values()))
+    await asyncio.to_thread(run.scheduler.cancel, ["run-0"])
+    await until(lambda: run.job_manager.n_started == 2)
+    assert not run.llm_manager.failures()[0].held
+
+
+async def test_what_the_manager_cancels_is_no_failure(runs):
+    run = runs([HANG, HANG])
+    run.start()
+    await until(lambda: len(run.scheduler.queue()) == 2)
+    run.cancel()
+    await until(lambda: not run.scheduler.queue())
+    await until(lambda: run.status() == "cancelled")
+    await run.close()
+    again = runs(["exit 1", "exit 1"])
+    again.start()
+    await again.finished(60)
+    assert [f.diagnosis.category for f in again.llm_manager.failures()].count("cancelled") == 0
+    assert len(again.llm_manager.failures()) == 2
+
+
+async def test_released_learners_start_again_also_after_the_end(runs):
+    run = runs(["exit 1"])
+    run.start()
+    assert await run.finished(60) == "failed"
+    assert run.llm_manager.failures()[0].held
+    run.scheduler.scripts[0] = HANG
+    run.llm_manager.release([run.fnames[0]])
+    run.llm_manager.release([run.fnames[0]])  # a double click
+    await until(lambda: len(run.scheduler.queue()) == 1)
+    assert run.status() == "running"
+    assert not run.llm_manager.failures()[0].held
+    assert run.job_manager.n_started == 1
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "overwritten"])
+async def test_logs_stay_readable(runs, how, tmp_path):
+    run = runs(["echo precious; exit 1"])
+    run.start()
+    await run.finished(60)
+    (log,) = (tmp_path / "logs").glob("*.out")
+    if how == "deleted":
+        log.unlink()
+    elif how == "moved":
+        log.rename(tmp_path / "elsewhere.out")
+    else:
+        log.write_text("something else\n")
+    (failure,) = run.llm_manager.failures()
+    assert read(failure.log_files) == "precious\n"
+
+
+async def test_logs_deleted_while_the_job_runs_are_still_read(runs, tmp_path):
+    go = tmp_path / "go"
+    run = runs([f"echo precious; until [ -e {go} ]; do sleep 0.05; done; exit 1"])
+    run.start()
+    kept = tmp_path / "run.failures.logs"
+    await until(lambda: any(kept.rglob("*.out")))
+    (log,) = (tmp_path / "logs").glob("*.out")
+    log.unlink()
+    go.touch()
+    await run.finished(60)
+    (failure,) = run.llm_manager.failures()
+    assert read(failure.log_files) == "precious\n"
+
+
+async def test_kept_logs_of_jobs_that_did_not_fail_are_removed(runs, tmp_path):
+    run = runs(["sleep 0.5; exit 0"])
+    run.start()
+    await until(lambda: run.job_manager.watch.attempts)
+    run.database_manager._stop_request(run.fnames[0])
+    await run.finished(60)
+    assert not any((tmp_path / "run.failures.logs").rglob("*.out"))
+
+
+HANGING = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(1000)")
+RAISING = (sys.executable, "-c", 'for line in open(0): print(\'{"error": "boom"}\', flush=True)')
+DYING = (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+JUNK = (sys.executable, "-c", "for line in open(0): print('\\x00junk', flush=True)")
+
+
+@pytest.mark.parametrize(
+    "command", [HANGING, RAISING, DYING, JUNK], ids=["hangs", "raises", "dies", "junk"]
+)
+async def test_a_broken_diagnosis_changes_nothing_about_the_jobs(runs, command):
+    run = runs(["exit 1"], max_restarts=1)
+    run.llm_manager.pool = DiagnosisPool(command=command, timeout_s=1.0)
+    run.start()
+    await until(lambda: run.job_manager.task.done())
+    assert run.job_manager.n_started == 2
+    assert await run.finished(60) == "failed"
+    assert {f.diagnosis.cause for f in run.llm_manager.failures()} == {"undiagnosed"}
+
+
+async def test_a_store_that_can_not_be_written_loses_no_failure(runs):
+    run = runs(["exit 1"])
+    run.start()
+    run.llm_manager.store.close()
+    await run.finished(60)
+    assert len(run.llm_manager.failures()) <= 1
+    assert run.llm_manager.problem
+
+
+async def test_known_failures_after_a_restart(runs):
+    first = runs([NAME_ERROR, KEY_ERROR])
+    first.start()
+    await first.finished(60)
+    await first.close()
+    second = runs([NAME_ERROR, KEY_ERROR])
+    assert [f.known for f in second.llm_manager.failures()] == [True, True]
+    assert [g.n_known for g in second.llm_manager.groups()] == [1, 1]
+    second.start()
+    await second.finished(60)
+    assert [f.known for f in second.llm_manager.failures()] == [True, True, False, False]
+    assert [(g.count, g.n_known) for g in second.llm_manager.groups()] == [(2, 1), (2, 1)]
+
+
+async def test_two_runs_on_one_machine(runs, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    both = [runs([NAME_ERROR], folder=f, job_name=f"run-{f.name}") for f in folders]
+    for run in both:
+        run.start()
+    for run in both:
+        await run.finished(60)
+        assert len(run.llm_manager.failures()) == 1
+
+
+async def test_the_kill_manager_keeps_logs_and_never_blocks(runs, tmp_path):
+    run = runs(
+        [f"echo srun: error: task 0 failed; {HANG}"],
+        kill_on_error="srun: error:",
+        kill_interval=0.3,
+        max_restarts=0,
+    )
+    threads = []
+    cancel = run.scheduler.cancel
+    loop_thread = threading.get_ident()
+
+    def noting(*args, **kwargs):
+        threads.append(threading.get_ident())
+        cancel(*args, **kwargs)
+
+    run.scheduler.cancel = noting
+    run.start()
+    assert await run.finished(60) == "failed"
+    assert threads
+    assert loop_thread not in threads
+    (failure,) = run.llm_manager.failures()
+    assert "srun: error" in read(failure.log_files)
+
+
+async def test_snapshot(runs):
+    run = runs([NAME_ERROR, HANG])
+    assert [row.state for row in run.snapshot()] == ["waiting", "waiting"]
+    run.start()
+    await until(lambda: [row.state for row in run.snapshot()] == ["held", "running"])
+    await until(lambda: "spectrum" in run.snapshot()[0].note)
+
+
+async def test_the_plain_wait_explains_itself_in_a_notebook(runs):
+    run = runs(["exit 1"])
+    run.start()
+    with pytest.raises(ValueError, match="await run_manager.finished"):
+        run.wait()

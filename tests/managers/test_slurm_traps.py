@@ -1,0 +1,207 @@
+"""The engine's traps on a real Slurm: what is no failure, and what is one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from adaptive_scheduler.scheduler import SLURM
+
+from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.filterwarnings("ignore:Cancelling a RunManager"),
+]
+
+
+class ScriptSlurm(SLURM):
+    """The engine's `SLURM` whose job for learner ``i`` runs ``scripts[i]``."""
+
+    def __init__(self, scripts, options=None, **kwargs):
+        super().__init__(
+            cores=(1,) * len(scripts),
+            extra_scheduler=tuple(options or [[] for _ in scripts]),
+            **kwargs,
+        )
+        self.scripts = list(scripts)
+
+    def job_script(self, options, *, index=None):
+        return (
+            f"#!/usr/bin/env bash\n#SBATCH --ntasks 1\n#SBATCH --mem=50M\n"
+            f"{self.extra_scheduler(index=index)}\n{self.scripts[index]}"
+        )
+
+
+@pytest.fixture
+async def runs(slurm, tmp_path):
+    """Make runs on Slurm that are ended, with their jobs, after the test."""
+    made = []
+
+    def make(scripts, options=None, **kwargs):
+        scheduler = ScriptSlurm(
+            scripts,
+            options,
+            log_folder=tmp_path / "logs",
+            batch_folder=tmp_path / "batch",
+        )
+        values = {"scheduler": scheduler, "job_name": tmp_path.name, "job_manager_interval": 2}
+        made.append(make_run(tmp_path, scripts, **(values | kwargs)))
+        return made[-1]
+
+    yield make
+    for run in made:
+        if run.job_manager.task is not None and not run.job_manager.task.done():
+            run.cancel()
+        await run.close()
+
+
+def attempts(run):
+    return list(run.job_manager.watch.attempts.values())
+
+
+async def until_running(run, n=1):
+    await until(lambda: sum(a.state == "RUNNING" for a in attempts(run)) >= n)
+
+
+async def command(slurm, *argv):
+    return await asyncio.to_thread(slurm.run, *argv)
+
+
+async def test_causes_groups_and_records(runs):
+    run = runs([NAME_ERROR, KEY_ERROR, NAME_ERROR])
+    run.start()
+    assert await run.finished(120) == "failed"
+    first, second = run.llm_manager.groups()
+    assert (first.count, second.count) == (2, 1)
+    assert first.representative.category == "code_error"
+    for failure in run.llm_manager.failures():
+        assert failure.record.state == "FAILED"
+        assert failure.record.exit_code == 1
+        assert len(failure.nodes) == 1
+        assert Path(failure.log_files[0]).exists()
+
+
+async def test_a_refused_submission_quotes_sbatch(runs):
+    run = runs([KEY_ERROR, HANG], [["--partition=nowhere"], []])
+    run.start()
+    await until(lambda: run.llm_manager.failures())
+    await run.llm_manager.settled(60)
+    (failure,) = run.llm_manager.failures()
+    assert failure.job_id is None
+    assert failure.held
+    assert failure.diagnosis.category == "invalid_submission"
+    quoted = " ".join(line.text for line in failure.diagnosis.evidence)
+    assert "nvalid partition" in quoted
+    await until_running(run)  # the other job is not kept waiting
+
+
+async def test_a_suspended_job_has_not_failed(runs, slurm):
+    run = runs([HANG])
+    run.start()
+    await until_running(run)
+    (attempt,) = attempts(run)
+    await command(slurm, "scontrol", "suspend", attempt.job_id)
+    await until(lambda: attempt.state == "SUSPENDED")
+    assert attempts(run) == [attempt]
+    await command(slurm, "scontrol", "resume", attempt.job_id)
+    await until(lambda: attempt.state == "RUNNING")
+    assert run.llm_manager.failures() == []
+    assert run.job_manager.n_started == 1
+
+
+async def test_a_completing_job_has_not_failed(runs, tmp_path):
+    # It is done, and its script goes on: no failure, whatever the queue says.
+    run = runs([f"trap '' TERM; touch {tmp_path}/up; sleep 3; exit 0"])
+    run.start()
+    await until(lambda: (tmp_path / "up").exists())
+    (attempt,) = attempts(run)
+    run.database_manager._stop_request(run.fnames[0])
+    assert await run.finished(120) == "finished"
+    assert run.llm_manager.failures() == []
+    assert attempt.job_id is not None
+
+
+async def test_a_requeued_job_has_not_failed(runs, slurm):
+    run = runs([HANG], [["--requeue"]])
+    run.start()
+    await until_running(run)
+    (attempt,) = attempts(run)
+    await command(slurm, "scontrol", "requeue", attempt.job_id)
+    await until(lambda: attempt.state == "PENDING")
+    # It waits for its learner again under the same id, instead of being told that the
+    # id is taken.
+    assert run.database_manager.as_dicts()[0]["is_pending"]
+    assert run.llm_manager.failures() == []
+    assert run.job_manager.n_started == 1
+
+
+async def test_what_a_person_cancels_is_held_and_said(runs, slurm):
+    run = runs([HANG])
+    run.start()
+    await until_running(run)
+    await command(slurm, "scancel", attempts(run)[0].job_id)
+    assert await run.finished(120) == "failed"
+    (failure,) = run.llm_manager.failures()
+    assert failure.diagnosis.category == "cancelled"
+    assert "Somebody cancelled" in failure.note
+    assert run.job_manager.n_started == 1
+
+
+async def test_what_the_manager_cancels_is_no_failure(runs, slurm):
+    run = runs([HANG, HANG])
+    run.start()
+    await until_running(run, 2)
+    ids = [a.job_id for a in attempts(run)]
+    await command(slurm, "scontrol", "suspend", ids[0])  # the engine would overlook it
+    await asyncio.to_thread(run.cancel)
+    states = await asyncio.to_thread(slurm.await_states, ids, {"CANCELLED"})
+    assert run.llm_manager.failures() == []
+    del states
+    again = runs([KEY_ERROR, KEY_ERROR])
+    again.start()
+    await again.finished(120)
+    assert {f.diagnosis.category for f in again.llm_manager.failures()} == {"code_error"}
+
+
+async def test_a_retry_does_not_point_at_the_logs_before(runs, tmp_path):
+    go = tmp_path / "go"
+    run = runs([f"if [ -e {go} ]; then sleep 600; fi; touch {go}; echo first; exit 1"],
+               max_restarts=3)
+    run.start()
+    await until(lambda: run.llm_manager.failures())
+    await until_running(run)
+    (failure,) = run.llm_manager.failures()
+    (row,) = run.database_manager.as_dicts()
+    assert row["output_logs"] == list(attempts(run)[0].log_files)
+    assert row["log_fname"] is None
+    assert Path(failure.log_files[0]).read_text() == "first\n"
+
+
+async def test_the_step_of_a_completed_job_ran_out_of_memory(runs):
+    eat = "import mmap; m = mmap.mmap(-1, 200 << 20); [m.write(b'x' * 4096) for _ in range(51200)]"
+    run = runs([f'srun --mem=30M python3 -c "{eat}"; exit 0'])
+    run.start()
+    assert await run.finished(120) == "failed"
+    (group,) = run.llm_manager.groups()
+    assert group.representative.category == "out_of_memory"
+
+
+async def test_failures_while_the_manager_was_away(runs, slurm):
+    run = runs([f"{KEY_ERROR}"])
+    run.start()
+    await until(lambda: attempts(run) and attempts(run)[0].job_id)
+    (attempt,) = attempts(run)
+    run.job_manager.task.cancel()  # nobody watches any more
+    await run.close()
+    await asyncio.to_thread(slurm.await_states, [attempt.job_id], {"FAILED"})
+    again = runs([HANG])
+    again.start()
+    await until(lambda: again.llm_manager.failures())
+    await again.llm_manager.settled(60)
+    (failure,) = again.llm_manager.failures()
+    assert (failure.job_id, failure.known) == (attempt.job_id, False)
+    assert failure.diagnosis.category == "code_error"
+    assert "KeyError" in Path(failure.log_files[0]).read_text()
+    await until_running(again)

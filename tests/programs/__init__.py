@@ -1,0 +1,1 @@
+"""Programs that really fail, sorted by field, with what should be said about each."""

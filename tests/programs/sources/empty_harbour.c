@@ -1,0 +1,1 @@
+double another_function(double length) { return length; }
