@@ -20,6 +20,7 @@ from llm_scheduler.logs.models import LogText
 
 _CODE = frozenset({"code_error", "numerical_error", "syntax_error"})
 _PROBLEM_SHOWN = 2
+_MAX_DIGITS = 18
 
 
 def diagnose(
@@ -100,15 +101,20 @@ def _with_quantities(values: dict[str, str]) -> dict[str, str]:
     """Add sizes and times that a line of the log tells where no record does."""
     sizes = (("used_bytes", "allowed_bytes", 1), ("used_kb", "allowed_kb", 1024))
     for used, allowed, factor in sizes:
-        if values.get(used, "").isdigit() and values.get(allowed, "").isdigit():
+        if _is_number(values.get(used)) and _is_number(values.get(allowed)):
             values.setdefault("peak", format_bytes(int(values[used]) * factor))
             values.setdefault("memory_limit", format_bytes(int(values[allowed]) * factor))
             values["memory_limit_bytes"] = str(int(values[allowed]) * factor)
-    if values.get("used", "").isdigit() and values.get("allowed", "").isdigit():
+    if _is_number(values.get("used")) and _is_number(values.get("allowed")):
         values.setdefault("elapsed", format_duration(int(values["used"])))
         values.setdefault("time_limit", format_duration(int(values["allowed"])))
         values["time_limit_s"] = values["allowed"]
     return values
+
+
+def _is_number(text: str | None) -> bool:
+    # A log can hold numbers of any length; those that no float holds are no sizes.
+    return text is not None and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
 def _make_title(candidate: Candidate, values: dict[str, str]) -> str:

@@ -127,7 +127,7 @@ class DiagnosisPool:
         self.n_workers = n_workers
         self.timeout_s = timeout_s
         self.catalog_dirs = catalog_dirs
-        self._command = command
+        self._command = (*command, *map(str, catalog_dirs))
         self._threads = self._make_threads()
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
@@ -145,11 +145,11 @@ class DiagnosisPool:
                 self._threads = self._make_threads()
 
     def warm_up(self) -> None:
-        """Start one worker now, so that the first failure need not wait for it."""
+        """Start the workers now, so that the first failures need not wait for them."""
         with suppress(OSError, DiagnosisFailed):
-            worker = self._take()
+            workers = [self._take() for _ in range(self.n_workers)]
             with self._lock:
-                self._idle.append(worker)
+                self._idle.extend(workers)
 
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
         """Diagnose in a worker.

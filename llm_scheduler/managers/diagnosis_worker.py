@@ -12,11 +12,10 @@ import json
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from llm_scheduler.diagnosis.submission import diagnose_submission
-from llm_scheduler.diagnosis.worker import diagnose_job
+from llm_scheduler.diagnosis.worker import diagnose_job, warm_up
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.errors import LLMSchedulerError
 
@@ -31,14 +30,14 @@ def _answer(request: dict[str, Any]) -> str:
         diagnosis = diagnose_job(
             request["paths"],
             None if record is None else JobRecord.model_validate(record),
-            [Path(folder) for folder in request["catalog_dirs"]],
+            request["catalog_dirs"],
             request["job_id"],
         )
     return diagnosis.model_dump_json()
 
 
 def main() -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests until standard input ends; arguments are folders with causes."""
     with suppress(OSError, ValueError, ImportError):
         import resource
 
@@ -49,6 +48,8 @@ def main() -> None:
     # Nothing but answers may reach the pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    with suppress(LLMSchedulerError):  # said again, and better, with each answer
+        warm_up(sys.argv[1:])
     for line in sys.stdin:
         try:
             text = json.dumps({"ok": json.loads(_answer(json.loads(line)))})

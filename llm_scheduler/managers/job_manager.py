@@ -300,6 +300,7 @@ class JobManager(EngineJobManager):
             self.llm_manager.set_problem("start", f"Jobs can't be started: {exc}")
         else:
             self.llm_manager.set_problem("start", "")
+        self.llm_manager.warm_up()
         self.trigger()
 
     async def _start_chunk(self, indices: Sequence[int]) -> None:

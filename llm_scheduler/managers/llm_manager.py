@@ -66,6 +66,7 @@ class LLMManager(BaseManager):
         self._wake: asyncio.Event | None = None
         self._subscribers: list[Callable[[], Any]] = []
         self._groups: list[FailureGroup] | None = None
+        self._is_warm = False
         self._release: Callable[[Sequence[str]], None] | None = None
         for failure in self._failures.values():
             if failure.diagnosis is None:
@@ -234,7 +235,16 @@ class LLMManager(BaseManager):
 
     def _setup(self) -> None:
         self.pool.open()
-        self.pool.warm_up()
+
+    def warm_up(self) -> None:
+        """Start the workers, so that the first failures need not wait for them.
+
+        It takes a second of a core, so the job manager calls it once the first jobs
+        are on their way.
+        """
+        if not self._is_warm:
+            self._is_warm = True
+            self.pool.warm_up()
 
     async def _manage(self) -> None:
         self._wake = asyncio.Event()

@@ -82,3 +82,9 @@ def test_hostile_text_stays_text(tmp_path):
     found = diagnose_log(log)
     assert "{__class__}" in found.title
     assert "`'<img src=x onerror=alert(1)>' {__class__} [[x]]`" in found.explanation
+
+
+def test_absurd_numbers(tmp_path):
+    log = tmp_path / "a.out"
+    log.write_text(f"Job 3 exceeded memory limit ({'9' * 900} > {'8' * 900}), being killed\n")
+    assert diagnose_log(log).category == "out_of_memory"
