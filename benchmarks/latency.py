@@ -44,7 +44,7 @@ SLURM_INTERVAL_S = 4.0
 
 
 def make_script(index: int, *, before: str = "") -> str:
-    """A script that ends with one of five tracebacks and notes the time of its end."""
+    """Return a script that ends with one of five tracebacks and notes the time of its end."""
     name, message = CAUSES[index % len(CAUSES)]
     return (
         f"{before}\n"
@@ -66,6 +66,7 @@ class Ticks:
 
     @contextmanager
     def watch(self):
+        """Time what runs inside."""
         run = asyncio.events.Handle._run
 
         def timed(handle: Any) -> None:
@@ -109,7 +110,7 @@ def latencies(run: Any, explained: dict[str, float]) -> list[float]:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that this share of sorted values does not exceed."""
+    """Return the value that this share of sorted values does not exceed."""
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
@@ -128,7 +129,9 @@ def measure_local_latency(folder: Path, n: int) -> bool:
     scripts = [make_script(i, before=f"sleep {0.2 * (i % 5):.1f}") for i in range(n)]
     run = make_run(folder, scripts)
     found = latencies(run, asyncio.run(explain_all(run, n)))
-    return report(f"local: exit to diagnosis, 95 % of {n} jobs", percentile(found, 0.95), LIMIT_S, "s")
+    return report(
+        f"local: exit to diagnosis, 95 % of {n} jobs", percentile(found, 0.95), LIMIT_S, "s"
+    )
 
 
 def measure_slurm_latency(folder: Path, n: int) -> bool:
@@ -136,7 +139,11 @@ def measure_slurm_latency(folder: Path, n: int) -> bool:
     scripts = [make_script(i, before=f"sleep {i % 12}") for i in range(n)]
     scheduler = ScriptSlurm(scripts, log_folder=folder / "logs", batch_folder=folder / "batch")
     run = make_run(
-        folder, scripts, scheduler=scheduler, job_name="latency", job_manager_interval=SLURM_INTERVAL_S
+        folder,
+        scripts,
+        scheduler=scheduler,
+        job_name="latency",
+        job_manager_interval=SLURM_INTERVAL_S,
     )
     found = latencies(run, asyncio.run(explain_all(run, n)))
     name = f"Slurm: exit to diagnosis, 95 % of {n} jobs, poll {SLURM_INTERVAL_S:g} s"
@@ -160,11 +167,16 @@ def measure_burst(folder: Path, n: int) -> bool:
 
     async def go() -> float:
         run.start()
-        await until(lambda: sum(a.state == "RUNNING" for a in run.job_manager.watch.attempts.values()) == n, 600)
+        await until(
+            lambda: sum(a.state == "RUNNING" for a in run.job_manager.watch.attempts.values()) == n,
+            600,
+        )
         with ticks.watch():
             begin = time.perf_counter()
             opened = await asyncio.to_thread(os.open, gate, os.O_WRONLY)
-            await until(lambda: len(run.llm_manager.failures()) == n and not run.llm_manager.n_pending, 600)
+            await until(
+                lambda: len(run.llm_manager.failures()) == n and not run.llm_manager.n_pending, 600
+            )
             took_s = time.perf_counter() - begin
             run.llm_manager.groups()
         os.close(opened)
@@ -175,9 +187,14 @@ def measure_burst(folder: Path, n: int) -> bool:
     took_s = asyncio.run(go())
     groups = run.llm_manager.groups()
     print(f"burst: {n} failures explained {took_s:.1f} s after all jobs failed at once")
-    good = report(f"burst: groups of {n} failures with {len(CAUSES)} causes", len(groups), len(CAUSES), "")
+    good = report(
+        f"burst: groups of {n} failures with {len(CAUSES)} causes", len(groups), len(CAUSES), ""
+    )
     good &= len(groups) == len(CAUSES)
-    return report("burst: longest tick of the event loop", max(ticks.wall_s), TICK_LIMIT_S, "s") and good
+    return (
+        report("burst: longest tick of the event loop", max(ticks.wall_s), TICK_LIMIT_S, "s")
+        and good
+    )
 
 
 def time_starts(folder: Path, n: int, *, ours: bool, slurm: bool) -> float:
@@ -202,7 +219,7 @@ def time_starts(folder: Path, n: int, *, ours: bool, slurm: bool) -> float:
                 fnames,
                 url=f"ipc://{folder}/s",
                 db_fname=folder / "run.db.json",
-                goal=lambda learner: False,
+                goal=lambda _: False,
                 kill_on_error=None,
                 quiet=True,
                 **values,

@@ -167,7 +167,8 @@ def _diagnose_all(logs: Sequence[tuple[str, JobRecord | None]], show: Any, *, js
 
 
 def _diagnose(log: str, record: JobRecord | None, *, with_digest: bool) -> _Finding:
-    from llm_scheduler.diagnosis import diagnose_log
+    from llm_scheduler.config import Settings
+    from llm_scheduler.diagnosis import diagnose_log, load_catalog
     from llm_scheduler.logs import digest_log
 
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +177,9 @@ def _diagnose(log: str, record: JobRecord | None, *, with_digest: bool) -> _Find
             path = str(Path(folder, "stdin"))
             with Path(path).open("wb") as copy:
                 shutil.copyfileobj(_binary_stdin(), copy)
-        diagnosis = diagnose_log(path, record=record)
+        # Catalogues are read once: `load_catalog` keeps what it has read.
+        catalog = load_catalog(Settings.load().catalog_dirs)
+        diagnosis = diagnose_log(path, record=record, catalog=catalog)
         if not diagnosis.job_id:
             diagnosis = diagnosis.model_copy(update={"job_id": parse_job_id(log)})
         digest = digest_log(path).text if with_digest else ""

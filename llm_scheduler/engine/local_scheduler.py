@@ -253,7 +253,8 @@ class LocalScheduler(BaseScheduler):
             log_file=log_file,
             memory_bytes=None if memory is None else parse_memory(memory),
             time_limit_s=None if time is None else parse_duration(time),
-            env={**os.environ, "PYTHONPATH": _python_path()},
+            # A crash in native code says where it was, unless the user decided otherwise.
+            env={"PYTHONFAULTHANDLER": "1", **os.environ, "PYTHONPATH": _python_path()},
             cores=cores,
             script=script,
         )

@@ -53,11 +53,15 @@ class LogKeeper:
 
     def forget(self, attempt: Attempt) -> None:
         """Remove what was kept of an attempt that did not fail."""
-        shutil.rmtree(self.folder / attempt.attempt, ignore_errors=True)
+        shutil.rmtree(self._folder_of(attempt), ignore_errors=True)
         self._linked = {key for key in self._linked if key[0] != attempt.attempt}
 
+    def _folder_of(self, attempt: Attempt) -> Path:
+        """Return a folder with a short name: it stands before every line of proof."""
+        return self.folder / attempt.attempt[:8]
+
     def _keep_one(self, attempt: Attempt, log: Path) -> Path | None:
-        target = self.folder / attempt.attempt / log.name
+        target = self._folder_of(attempt) / log.name
         # The link is the log of this attempt even when another file has its name now.
         source = target if target.is_file() else log
         try:
@@ -79,7 +83,7 @@ class LogKeeper:
         return target
 
     def _link(self, attempt: Attempt, log: Path) -> None:
-        target = self.folder / attempt.attempt / log.name
+        target = self._folder_of(attempt) / log.name
         with suppress(OSError):
             if log.is_symlink() or not log.is_file():
                 return

@@ -127,7 +127,9 @@ def _install() -> None:
 
 
 def _run_once(answer: _Answer, cmd: str, name: str | None) -> None:
-    env = dict(os.environ)
+    # sbatch hands its environment on: with this a crash in native code, which kills a
+    # pool worker without a word, says where it was. The user's own value wins.
+    env = {"PYTHONFAULTHANDLER": "1", **os.environ}
     if name is not None:
         env["NAME"] = name
     # The engine hands over a string that it would split itself.

@@ -247,7 +247,8 @@ class JobManager(EngineJobManager):
             self.n_failed[attempt.index] = self.n_failed.get(attempt.index, 0) + 1
         times = self.n_failed.get(attempt.index, 0)
         if self.max_restarts is not None and times > self.max_restarts:
-            note = f"It failed {times} times; it is not started again by itself (max_restarts)."
+            often = "once" if times == 1 else f"{times} times"
+            note = f"It failed {often} and is not started again by itself (max_restarts)."
             self._hold(attempt.index, note)
             return True, note
         if attempt.killed_because:

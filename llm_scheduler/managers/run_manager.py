@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from adaptive_scheduler.server_support import RunManager as EngineRunManager
 
 from llm_scheduler.config import Settings, make_llm_settings
+from llm_scheduler.diagnosis.catalog import load_catalog
 from llm_scheduler.engine.database_manager import DatabaseManager
 from llm_scheduler.engine.kill_manager import KillManager
 from llm_scheduler.engine.log_keeper import LogKeeper
@@ -76,6 +77,7 @@ class RunManager(EngineRunManager):
     ) -> None:
         settings = Settings.load()
         llm_settings, problem = make_llm_settings(llm, settings)
+        load_catalog(settings.catalog_dirs)  # a wrong file is said now, not after a failure
         job_name = kwargs.get("job_name", "adaptive-scheduler")
         store, keeper, store_problem = _open_store(kwargs.get("db_fname"), job_name, settings)
         # The engine's clean-up cancels jobs of earlier sessions and deletes their logs.
@@ -211,7 +213,7 @@ class RunManager(EngineRunManager):
 
         Returns
         -------
-        The status; ``"running"`` when the time was not enough.
+        The status; ``"running"`` when the time was not enough for all of it.
 
         """
         if self.task is None:
@@ -219,8 +221,10 @@ class RunManager(EngineRunManager):
         begin = time.monotonic()
         await asyncio.wait([self.task], timeout=timeout_s)
         left = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - begin))
-        if self.task.done() and self.llm_manager.is_started:
-            await self.llm_manager.settled(left)
+        if not self.task.done():
+            return "running"
+        if self.llm_manager.is_started and not await self.llm_manager.settled(left):
+            return "running"
         return self.status()
 
     async def _finish(self, timeout_s: float | None) -> str:
@@ -286,7 +290,7 @@ class RunManager(EngineRunManager):
             self._start_again()
 
     def _parts(self) -> list[Any]:
-        """The managers of jobs, learners and errors in logs."""
+        """Return the managers of jobs, learners and errors in logs."""
         parts = [self.job_manager, self.database_manager, self.kill_manager]
         return [part for part in parts if part is not None]
 

@@ -97,7 +97,7 @@ async def feed():
     manager.fail(HOSTILE, nodes=("n2",), note=EVIL)
     manager.n_pending = 2
     manager.notify()
-    while not Path("more").exists():  # noqa: ASYNC110 - the test is another process
+    while not Path("more").exists():
         await asyncio.sleep(0.05)
     for number in range(24):
         manager.fail(NODE, f"md-{number}.pickle", nodes=("n7",))

@@ -267,7 +267,7 @@ def reached_goal(learner: adaptive.Learner1D) -> bool:
 
 async def failure_and_successes(run_manager: adaptive_scheduler.RunManager) -> None:
     database = run_manager.database_manager
-    while database.n_done() < 2 or not database.failed:  # noqa: ASYNC110 - no event tells it
+    while database.n_done() < 2 or not database.failed:
         await asyncio.sleep(0.05)
 
 

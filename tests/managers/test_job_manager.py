@@ -280,5 +280,5 @@ async def test_snapshot(runs):
 async def test_the_plain_wait_explains_itself_in_a_notebook(runs):
     run = runs(["exit 1"])
     run.start()
-    with pytest.raises(ValueError, match="await run_manager.finished"):
+    with pytest.raises(ValueError, match=r"await run_manager\.finished"):
         run.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from adaptive_scheduler.scheduler import SLURM
 
-from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
+from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, until
 
 pytestmark = [
     pytest.mark.slurm,
@@ -167,8 +167,9 @@ async def test_what_the_manager_cancels_is_no_failure(runs, slurm):
 
 async def test_a_retry_does_not_point_at_the_logs_before(runs, tmp_path):
     go = tmp_path / "go"
-    run = runs([f"if [ -e {go} ]; then sleep 600; fi; touch {go}; echo first; exit 1"],
-               max_restarts=3)
+    run = runs(
+        [f"if [ -e {go} ]; then sleep 600; fi; touch {go}; echo first; exit 1"], max_restarts=3
+    )
     run.start()
     await until(lambda: run.llm_manager.failures())
     await until_running(run)

@@ -47,7 +47,7 @@ def all_html(panel: FailuresPanel) -> str:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - any condition, also of another thread
+        while not condition():
             await asyncio.sleep(0.01)
 
 
