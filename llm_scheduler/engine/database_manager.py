@@ -66,7 +66,7 @@ class DatabaseManager(EngineDatabaseManager):
         self.failed.extend(dict(vars(rows[index])) for index in indices)
         self._db.update(
             {"job_id": None, "job_name": None, "is_pending": False},
-            sorted(indices),
+            set(indices),
         )
 
     def mark_requeued(self, index: int, job_name: str) -> None:

@@ -30,6 +30,7 @@ MIN_INTERVAL_S = 2.0
 LOCAL_INTERVAL_S = 0.2
 _GROWTH = 1.5
 _CHUNK = 20
+_PORTION = 50
 _NOT_ITS_FAULT = frozenset({"PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED"})
 
 
@@ -203,8 +204,10 @@ class JobManager(EngineJobManager):
         try:
             decisions = await self.watch.decide(self.database_manager.is_learner_done)
             self.llm_manager.set_problem("accounting", self.watch.accounting.problem)
-            if decisions:
-                await self._act_on(decisions)
+            # In portions: hundreds at once would hold up the event loop.
+            for begin in range(0, len(decisions), _PORTION):
+                await self._act_on(decisions[begin : begin + _PORTION])
+                await asyncio.sleep(0)
         except asyncio.CancelledError:
             raise
         except Exception:
