@@ -26,12 +26,16 @@ def signal_of(record: JobRecord) -> int | None:
 
     Shells report 128 + signal, PBS 256 + signal, Python's subprocess -signal.
     """
+    return _told_signal(record) or _signal_of_code(record)
+
+
+def _told_signal(record: JobRecord) -> int | None:
     signals = [record.signal, *(step.signal for step in record.steps)]
-    codes = [record.exit_code, *(step.exit_code for step in record.steps)]
-    for signal in signals:
-        if signal and signal <= _MAX_SIGNAL:
-            return signal
-    for code in codes:
+    return next((signal for signal in signals if signal and signal <= _MAX_SIGNAL), None)
+
+
+def _signal_of_code(record: JobRecord) -> int | None:
+    for code in (record.exit_code, *(step.exit_code for step in record.steps)):
         if code is None:
             continue
         for base in (_SHELL_SIGNAL, _PBS_SIGNAL):
@@ -67,13 +71,20 @@ def find_record_candidates(record: JobRecord, catalog: Catalog) -> list[Candidat
     states = {record.state, *(s.state for s in record.steps if s.state == "OUT_OF_MEMORY")}
     signal = signal_of(record)
     codes = {record.exit_code, *(step.exit_code for step in record.steps)}
+    told = _told_signal(record)
+    sure = [cause for cause in catalog if _agrees(cause, states, set(), told, record.reason)]
     found = [cause for cause in catalog if _agrees(cause, states, codes, signal, record.reason)]
     if signal in {SIGKILL, SIGTERM} and is_at_time_limit(record):
         found.append(catalog["time-limit"])
     if record.state in {"COMPLETED", "TIMEOUT"}:
         # Signals to the steps of a job that ended otherwise were part of that end.
         found = [cause for cause in found if cause.role == "verdict"]
-    return [Candidate(cause, cause.role) for cause in found]
+    # Programs choose their exit codes freely: 132 need not be a signal, nor 126 a
+    # permission, so whatever a program wrote weighs more.
+    return [
+        Candidate(cause, "symptom" if cause.role == "cause" and cause not in sure else cause.role)
+        for cause in found
+    ]
 
 
 def _agrees(

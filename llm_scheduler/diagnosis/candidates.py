@@ -11,6 +11,7 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.causes import Cause, Role
 from llm_scheduler.diagnosis.hints import exception_values
 from llm_scheduler.logs.models import LogText, Traceback
+from llm_scheduler.logs.tracebacks import TracebackKey, find_tracebacks, traceback_key
 
 GENERIC_LINE = "python-error-line"
 """The cause that takes any line naming an error; only when no other does."""
@@ -43,6 +44,10 @@ class Candidate:
     """Ordinary lines after it in its log: the program, or the script, went on."""
     strictly_after: int = 0
     """The same, counting also messages that a failed program does not write."""
+    in_thread: bool = False
+    """Whether it ended one thread only, of which the process lives on."""
+    last_order: int = 0
+    """Place where it stands for the last time; later than `order` for repeats."""
     order: int = 0
     """Place among all lines of its log."""
 
@@ -61,7 +66,8 @@ def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
         if found.role == "harmless" or flow.inside_traceback(index):
             continue
         after, strictly = flow.after(index)
-        candidates.append(replace(found, after=after, strictly_after=strictly, order=index))
+        found = replace(found, after=after, strictly_after=strictly)
+        candidates.append(replace(found, order=index, last_order=index))
     return sorted(candidates, key=lambda found: found.order)
 
 
@@ -84,6 +90,9 @@ def _best(
     text: str,
 ) -> tuple[Cause, dict[str, str]] | None:
     """Return the strongest cause of one line."""
+    for match in matches:
+        if match[0].wrapper:
+            return match
     usable = [
         (cause, values)
         for cause, values in matches
@@ -107,12 +116,16 @@ def _best(
 
 
 def _of_tracebacks(log: LogText, catalog: Catalog, flow: noise.Flow) -> Iterator[Candidate]:
+    last_prints = _find_last_prints(log)
     for traceback in log.tracebacks:
         exception, cause, values = _explain_chain(traceback, catalog, flow)
         role: Role = cause.role
         if role == "cause" and flow.is_survivable(traceback):
             role = "hint"
-        after, strictly = flow.after(flow.end_of(traceback))
+        after, strictly = flow.after_traceback(traceback)
+        end = last_prints.get(traceback_key(traceback), traceback)
+        if flow.after_traceback(end) == (0, 0):
+            after = strictly = 0  # survived before, but not this time
         yield Candidate(
             cause=cause,
             role=role,
@@ -124,8 +137,17 @@ def _of_tracebacks(log: LogText, catalog: Catalog, flow: noise.Flow) -> Iterator
             exception=exception,
             after=after,
             strictly_after=strictly,
+            in_thread=flow.is_of_thread(traceback),
             order=flow.index_of(exception.message_line),
+            last_order=flow.index_of(end.message_line),
         )
+
+
+def _find_last_prints(log: LogText) -> dict[TracebackKey, Traceback]:
+    """Return where tracebacks that were printed several times stand last."""
+    if all(traceback.count == 1 for traceback in log.tracebacks):
+        return {}
+    return {traceback_key(printed): printed for printed in find_tracebacks(log.lines)}
 
 
 def _explain_chain(
@@ -177,6 +199,7 @@ def _explain(
     found += [(cause, {}) for cause in catalog.by_exception.get(name, ())]
     if not found:
         found = [(cause, {}) for cause in _fallback(exception, catalog)]
+    found = [item for item in found if item[0].wrapper] or found
     cause, groups = max(found, key=lambda item: (item[0].priority, len(item[1])))
     return cause, {**values, **groups}
 

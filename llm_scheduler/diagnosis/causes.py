@@ -68,6 +68,8 @@ class Cause(_Frozen):
     """Only for tracebacks whose innermost frame lies in a file of this name."""
     frame_source: str = ""
     """With `frame_file`: or whose innermost source line holds this text."""
+    wrapper: bool = False
+    """Says only that something else failed: it takes its line from every other cause."""
     submission: bool = False
     """Said when a job is submitted; in logs only where a submitting command says it."""
     record: RecordCondition | None = None

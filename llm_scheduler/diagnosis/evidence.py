@@ -54,7 +54,7 @@ def _in_order(
     if chosen.from_record and from_record is not None:
         yield from_record
     if not chosen.from_record:
-        yield from _of_candidate(chosen)
+        yield from _of_candidate(chosen, logs)
     if from_record is not None:
         yield from_record
     for other in choice.others[:_MAX_OTHERS]:
@@ -64,21 +64,29 @@ def _in_order(
         yield from _last_lines(logs)
 
 
-def _of_candidate(candidate: Candidate) -> Iterator[Evidence]:
+def _of_candidate(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
     yield _line(candidate.file, candidate.line, candidate.text)
     if candidate.exception is None or candidate.traceback is None:
         return
     frame = find_frame(candidate)
     if frame is not None and frame.log_line:
-        text = f'File "{frame.file}", line {frame.line}, in {frame.function}'
-        source = f": {frame.source.strip()}" if frame.source else ""
-        yield _line(candidate.file, frame.log_line, text + source)
+        yield from _of_frame(frame, candidate.file, logs)
     if candidate.traceback is not candidate.exception:
         yield _line(
             candidate.file,
             candidate.traceback.message_line,
             f"{candidate.traceback.exception}: {candidate.traceback.message}",
         )
+
+
+def _of_frame(frame: Frame, file: str, logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the lines of a frame as the log has them: the place, then the source."""
+    lines = next((log.lines for log in logs if log.file == file), ())
+    for line in lines:
+        is_place = line.number == frame.log_line
+        is_source = line.number == frame.log_line + 1 and frame.source in line.text
+        if is_place or (is_source and frame.source):
+            yield _line(file, line.number, line.text.strip())
 
 
 def find_frame(candidate: Candidate) -> Frame | None:

@@ -70,6 +70,11 @@ def went_on(text: str) -> bool:
     return _WENT_ON.search(text) is not None and _FORWARDED.search(text) is None
 
 
+def is_life(text: str) -> bool:
+    """Tell whether a line is ordinary output of a program."""
+    return _ALWAYS_NOISE.search(text) is None and _ALARM.search(text) is None
+
+
 def is_parallel(logs: list[LogText]) -> bool:
     """Tell whether several processes or threads wrote the logs."""
     return any(_SEVERAL.search(line.text) for log in logs for line in log.lines)
@@ -142,9 +147,24 @@ class Flow:
         """Return where the line of a number stands among the kept lines."""
         return bisect_left(self._numbers, number) if number else len(self._numbers)
 
-    def end_of(self, traceback: Traceback) -> int:
-        """Return the place of the last line of a traceback and its notes."""
-        return self.index_of(max(traceback.last_line, traceback.message_line))
+    def after_traceback(self, traceback: Traceback) -> tuple[int, int]:
+        """Return how many living lines follow a traceback, loosely and strictly.
+
+        What stands at the margin below the message may be a note or the next
+        output of the program; it counts as output, unless it reads like a part
+        of the message.
+        """
+        last = traceback.last_line
+        if traceback.notes and not _has_parts(traceback):
+            last = traceback.message_line
+        return self.after(self.index_of(max(last, traceback.message_line)))
+
+    def is_of_thread(self, traceback: Traceback) -> bool:
+        """Tell whether the line before a traceback says that one thread ended by it."""
+        before = self.index_of(_outermost(traceback).first_line) - 1
+        return 0 <= before < len(self._numbers) and "Exception in thread" in (
+            self._log.lines[before].text
+        )
 
     def text_of(self, exception: Traceback) -> str:
         """Return the log's own line with the exception's name."""
@@ -163,10 +183,7 @@ class Flow:
         Also for tracebacks of the cluster's own scripts, which some sites print
         at the start of every job.
         """
-        outer = traceback
-        while outer.cause is not None and outer.cause.first_line < outer.first_line:
-            outer = outer.cause
-        before = self.index_of(outer.first_line) - 1
+        before = self.index_of(_outermost(traceback).first_line) - 1
         if 0 <= before < len(self._numbers):
             text = self._log.lines[before].text
             if before not in self._spans and went_on(text) and "Warning:" not in text:
@@ -178,6 +195,19 @@ class Flow:
         is_site = bool(frames) and all(_SITE.search(frame.file) for frame in frames)
         is_code = any("-packages/" in frame.file for frame in frames)
         return is_site and not is_code and after < len(self._numbers)
+
+
+def _outermost(traceback: Traceback) -> Traceback:
+    """Return the exception of a chain that was printed first."""
+    while traceback.cause is not None and traceback.cause.first_line < traceback.first_line:
+        traceback = traceback.cause
+    return traceback
+
+
+def _has_parts(traceback: Traceback) -> bool:
+    """Tell whether a message announces the lines that follow it."""
+    message = traceback.message.rstrip()
+    return not message or message[-1] in ":,([{" or any(map(_ALARM.search, traceback.notes))
 
 
 def _says_so(text: str) -> bool:

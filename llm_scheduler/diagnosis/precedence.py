@@ -23,6 +23,7 @@ from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.accounting import is_near_memory_limit
 from llm_scheduler.diagnosis.candidates import Candidate
 from llm_scheduler.diagnosis.catalog import Catalog
+from llm_scheduler.diagnosis.restarts import of_last_attempt
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
@@ -47,6 +48,8 @@ _CASCADES = {
         },
     ),
 }
+_STRONG_SYMPTOM = 40
+"""Symptoms of this priority and above tell more than an error that was survived."""
 _BEATS_SUCCESS = 20
 """Symptoms below this priority are too vague to doubt a log that ends well."""
 _CERTAIN = 62
@@ -76,6 +79,7 @@ def choose(
     catalog: Catalog,
 ) -> Choice:
     """Return the root cause among all that logs and record suggest."""
+    candidates = of_last_attempt(candidates, logs, record)
     completed = record is not None and record.state == "COMPLETED"
     verdict = _best_verdict(candidates, record)
     parallel = noise.is_parallel(list(logs))
@@ -142,7 +146,9 @@ def _fatal(
             continue
         if strictly and (candidate.strictly_after > 0 or candidate.from_record):
             continue
-        if candidate.after >= SURVIVED_AFTER or (completed and candidate.traceback is None):
+        if candidate.after >= SURVIVED_AFTER:
+            continue
+        if completed and (candidate.traceback is None or candidate.in_thread):
             continue
         if (
             verdict is not None
@@ -205,11 +211,15 @@ def _weaker(
     if not failed:
         weak = [x for x in weak if x.role == "symptom" or x.after < SURVIVED_AFTER]
     survived = [x for x in candidates if x.role == "cause"]
-    best = max(weak, key=lambda x: (x.cause.priority, x.order), default=None)
+    best = _best_weak(weak)
+    crashes = [x for x in survived if x.cause.category == "crash"]
+    if best is not None and best.cause.id in _SIGKILL_CAUSES and crashes:
+        # The worker that was lost told how it died; others may have written since.
+        return crashes[-1], crashes[-1].cause.confidence * 0.9
     if best is not None and best.cause.id in _SIGKILL_CAUSES and is_near_memory_limit(record):
         near = replace(best, cause=catalog["peak-near-limit"], role="cause")
         return near, near.cause.confidence
-    strong = best is not None and best.cause.priority >= 40
+    strong = best is not None and best.cause.priority >= _STRONG_SYMPTOM
     if best is not None and (strong or not survived):
         return best, best.cause.confidence
     if survived and (failed or not well):
@@ -220,6 +230,14 @@ def _weaker(
     if failed or not any(log.lines for log in logs):
         return Choice(None, 0.2)
     return Choice(None, 0.7 if well else 0.5, success=True, others=_notable(candidates))
+
+
+def _best_weak(weak: list[Candidate]) -> Candidate | None:
+    """Return the strongest symptom or hint; what an exit code may mean comes after text."""
+    strong = [x for x in weak if not x.from_record and x.cause.priority >= _STRONG_SYMPTOM]
+    told = [x for x in weak if not x.from_record or x.cause.role == x.role]
+    among = told if strong else weak
+    return max(among, key=lambda x: (x.cause.priority, x.order), default=None)
 
 
 def _with_line(chosen: Candidate, candidates: Sequence[Candidate]) -> Candidate:

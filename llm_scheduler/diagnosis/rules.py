@@ -9,6 +9,7 @@ from llm_scheduler.diagnosis.accounting import find_record_candidates, record_va
 from llm_scheduler.diagnosis.candidates import Candidate, find_candidates
 from llm_scheduler.diagnosis.catalog import Catalog, load_catalog
 from llm_scheduler.diagnosis.evidence import choose_evidence, find_frame
+from llm_scheduler.diagnosis.fingerprints import make_fingerprint
 from llm_scheduler.diagnosis.hints import find_hint, find_point, package_of
 from llm_scheduler.diagnosis.models import Diagnosis, Remedy
 from llm_scheduler.diagnosis.precedence import Choice, choose
@@ -132,21 +133,6 @@ def _make_title(candidate: Candidate, values: dict[str, str]) -> str:
 def _point_text(point: str) -> str:
     short = point if len(point) <= 60 else point[:59] + "…"
     return f"x={short}"
-
-
-def make_fingerprint(candidate: Candidate) -> str:
-    """Return what is equal for the same failure with other numbers, paths and nodes."""
-    parts = [candidate.cause.id]
-    if candidate.exception is not None:
-        parts.append(f"{candidate.exception.exception}: {candidate.exception.message}")
-        frame = find_frame(candidate)
-        if frame is not None:
-            parts.append(f"{PurePosixPath(frame.file).name} {frame.function}")
-    elif candidate.role != "verdict" and candidate.text:
-        names = ("module", "library", "command", "name", "key", "symbol", "version", "option")
-        named = [candidate.values[name] for name in names if candidate.values.get(name)]
-        parts += named or [candidate.text]
-    return fingerprint(" | ".join(parts))
 
 
 def _without_cause(

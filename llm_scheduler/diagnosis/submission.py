@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llm_scheduler.diagnosis.candidates import Candidate
 from llm_scheduler.diagnosis.catalog import Catalog, load_catalog
+from llm_scheduler.diagnosis.fingerprints import make_fingerprint
 from llm_scheduler.diagnosis.models import Diagnosis, Evidence
 from llm_scheduler.diagnosis.remedies import make_remedies
-from llm_scheduler.diagnosis.rules import make_fingerprint
 from llm_scheduler.diagnosis.texts import render, render_title
 
 _REFUSED = "submit-refused"

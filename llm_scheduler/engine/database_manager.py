@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+import zmq
+from adaptive_scheduler._server_support.database_manager import SimpleDatabase, _ensure_str
 from adaptive_scheduler.server_support import DatabaseManager as EngineDatabaseManager
+from adaptive_scheduler.utils import cloudpickle_learners
 
 
 class DatabaseManager(EngineDatabaseManager):
@@ -18,6 +22,8 @@ class DatabaseManager(EngineDatabaseManager):
     overwritten.
     """
 
+    _db: SimpleDatabase | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.held: dict[int, str] = {}
@@ -26,30 +32,29 @@ class DatabaseManager(EngineDatabaseManager):
     def _setup(self) -> None:
         if self._db is not None:  # started again after it had ended
             return
-        if self.db_fname.exists() and not self.overwrite_db:
-            self._load_existing()
-        else:
-            super()._setup()
-
-    def _load_existing(self) -> None:
-        from adaptive_scheduler._server_support.database_manager import (
-            SimpleDatabase,
-            _ensure_str,
-        )
-        from adaptive_scheduler.utils import cloudpickle_learners
-
-        database = SimpleDatabase(self.db_fname)
-        wanted = _ensure_str(self.fnames)
-        if [entry.fname for entry in database.all()] != wanted:
-            super()._setup()
-            return
-        self._db = database
+        self._db = self._read_existing()
+        if self._db is None:
+            self.create_empty_db()
         self._total_learner_size, self._pickling_time = cloudpickle_learners(
             self.learners,
             self.fnames,
             initializers=self.initializers,
             with_progress_bar=self.with_progress_bar,
         )
+
+    def _read_existing(self) -> SimpleDatabase | None:
+        """Read the file, when it is not to be overwritten and is about these learners."""
+        if self.overwrite_db or not self.db_fname.exists():
+            return None
+        database = SimpleDatabase(self.db_fname)
+        if [entry.fname for entry in database.all()] != _ensure_str(self.fnames):
+            return None
+        # What jobs of the earlier session still do is found out anew: `adopt`.
+        database.update(
+            {"job_id": None, "job_name": None, "is_pending": False},
+            [index for index, entry in enumerate(database.all()) if not entry.is_done],
+        )
+        return database
 
     def update(self, queue: dict[str, dict[str, str]] | None = None) -> None:
         """Do nothing: a job that is not in the queue need not have failed.
@@ -63,23 +68,25 @@ class DatabaseManager(EngineDatabaseManager):
         if self._db is None or not indices:
             return
         rows = self._db.all()
-        self.failed.extend(dict(vars(rows[index])) for index in indices)
-        self._db.update(
-            {"job_id": None, "job_name": None, "is_pending": False},
-            set(indices),
-        )
+        known = sorted(index for index in indices if index < len(rows))
+        self.failed.extend(dict(vars(rows[index])) for index in known)
+        self._db.update({"job_id": None, "job_name": None, "is_pending": False}, set(known))
 
     def mark_requeued(self, index: int, job_name: str) -> None:
         """Expect the job of this learner to ask for its learner once more."""
-        if self._db is not None and not self._db.all()[index].is_done:
+        if self._db is not None and not self.is_learner_done(index):
             self._db.update(
                 {"job_id": None, "job_name": job_name, "is_pending": True},
                 [index],
             )
 
     def is_learner_done(self, index: int) -> bool:
-        """Say whether the learner reached its goal."""
-        return self._db is not None and self._db.all()[index].is_done
+        """Say whether the learner reached its goal.
+
+        Of a learner that only an earlier session had, it is not known.
+        """
+        rows = self._db.all() if self._db is not None else []
+        return index < len(rows) and rows[index].is_done
 
     def startable(self) -> list[int]:
         """Return the learners that wait for a job, in order."""
@@ -115,10 +122,19 @@ class DatabaseManager(EngineDatabaseManager):
             [index],
         )
 
-    def adopt(self, index: int, job_name: str, job_id: str | None) -> None:
-        """Note that a job of an earlier session still works on this learner."""
+    def adopt(
+        self,
+        index: int,
+        job_name: str,
+        job_id: str | None,
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        """Note that a job of an earlier session works on this learner, or will."""
         assert self._db is not None
-        if not self._db.all()[index].is_done:
+        if is_waiting:
+            self.mark_requeued(index, job_name)
+        elif not self.is_learner_done(index):
             self._db.update({"job_name": job_name, "job_id": job_id, "is_pending": False}, [index])
 
     def set_output_logs(self, index: int, logs: Iterable[str]) -> None:
@@ -126,11 +142,25 @@ class DatabaseManager(EngineDatabaseManager):
         assert self._db is not None
         self._db.update({"output_logs": list(logs)}, [index])
 
+    def has_learner(self, index: int, files: tuple[str, ...]) -> bool:
+        """Say whether the learner with this index is saved in these files."""
+        return index < len(self.fnames) and self.learner_files(index) == files
+
     def learner_files(self, index: int) -> tuple[str, ...]:
         """Return the files of a learner."""
         fname = self.fnames[index]
         many = isinstance(fname, list | tuple)
         return tuple(str(Path(name)) for name in (fname if many else [fname]))
+
+    async def _manage(self) -> None:
+        try:
+            await super()._manage()
+        except zmq.ZMQError as exc:
+            # The engine leaves its socket open when the address is in use.
+            for frame, _ in traceback.walk_tb(exc.__traceback__):
+                if isinstance(left_open := frame.f_locals.get("socket"), zmq.Socket):
+                    left_open.close(linger=0)
+            raise
 
     def _stop_requests(self, fnames: Any) -> None:
         # Without a running loop the engine's debounced save leaves a coroutine that

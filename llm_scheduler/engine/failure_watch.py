@@ -17,7 +17,8 @@ from llm_scheduler.engine.live_queue import LiveJob
 from llm_scheduler.engine.log_keeper import LogKeeper
 from llm_scheduler.engine.records import JobRecord
 
-_WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+WAITING_STATES = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+"""States in which a job has not begun, or will begin anew."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class FailureWatch:
             if job.nodes:
                 attempt.nodes = tuple(job.nodes)
             changed = changed or before != job.state
-            if job.state in _WAITING and before not in _WAITING and before:
+            if job.state in WAITING_STATES and before not in WAITING_STATES and before:
                 requeued.append(attempt)
         return Seen(changed=changed, requeued=tuple(requeued))
 
@@ -169,7 +170,7 @@ class FailureWatch:
 
     async def follow_logs(self) -> None:
         """Link the logs of running jobs, so that moving or deleting them does no harm."""
-        running = [a for a in self.attempts.values() if a.state and a.state not in _WAITING]
+        running = [a for a in self.attempts.values() if a.state and a.state not in WAITING_STATES]
         if not self.keeper.follows(running):
             await asyncio.to_thread(self.keeper.follow, running)
 

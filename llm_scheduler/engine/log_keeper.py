@@ -75,9 +75,7 @@ class LogKeeper:
             if source is target and status.st_nlink == 1:
                 return target
             target.parent.mkdir(parents=True, exist_ok=True)
-            copy = target.with_name(target.name + ".copy")
-            shutil.copy2(source, copy)
-            copy.replace(target)
+            _copy(source, target)
         except OSError:
             return source if source.is_file() else None
         return target
@@ -91,3 +89,14 @@ class LogKeeper:
             with suppress(FileExistsError):
                 os.link(log, target, follow_symlinks=False)
             self._linked.add((attempt.attempt, str(log)))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a log, so that there is all of it under the target's name or nothing."""
+    part = target.with_name(target.name + ".copy")
+    try:
+        shutil.copy2(source, part)
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)  # the disk may be full of just this
+        raise

@@ -26,9 +26,13 @@ _TRANSIENT = re.compile(
     r"|communications? (?:connection )?(?:failure|timed out)|resource temporarily unavailable"
     r"|temporarily unable|zero bytes were transmitted|slurm_receive_msg|munge.*(?:expired|connect)"
     r"|max ?submit|job submit limit|pbs_server|cannot connect to (?:specified )?server"
-    r"|would exceed .*limit on (?:number of )?jobs|try again",
+    r"|would exceed .*limit (?:on|of) (?:number of )?jobs|maximum number of jobs already"
+    r"|try again",
     re.IGNORECASE,
 )
+# Slurm closes every refusal of an accounting limit with "(job submit limit, user's size
+# and/or time limits)"; only the name before it tells which limit it was.
+_LIMIT = re.compile(r"\b(?:Assoc|QOS|Partition)[A-Z]\w+")
 _JOB_ID = re.compile(
     r"(?:submitted batch job\s+)?(\d+(?:\[\])?(?:\.[\w.-]+)?)\s*(?:on cluster.*)?$", re.IGNORECASE
 )
@@ -48,6 +52,10 @@ _is_installed = False
 
 def is_transient_refusal(words: str) -> bool:
     """Say whether the same submission may be accepted later without any change."""
+    limits = _LIMIT.findall(words)
+    if limits:
+        # Other limits are for what one job asks for: it stays too large.
+        return any("Submit" in limit for limit in limits)
     return _TRANSIENT.search(words) is not None
 
 
@@ -97,8 +105,11 @@ def submit_job(scheduler: Any, name: str, *, index: int | None) -> str | None:
 
 
 def _parse_job_id(stdout: str) -> str | None:
-    for line in reversed(stdout.strip().splitlines()):
-        if found := _JOB_ID.search(line.strip()):
+    lines = [line.strip() for line in stdout.strip().splitlines()]
+    # A site's own words around it may end in a number, too.
+    named = [line for line in lines if "submitted batch job" in line.lower()]
+    for line in reversed(named or lines):
+        if found := _JOB_ID.search(line):
             return found.group(1)
     return None
 

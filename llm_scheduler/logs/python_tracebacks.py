@@ -31,7 +31,9 @@ _MARGIN = re.compile(r"^\s*[|+]")
 _NOT_A_NOTE = re.compile(
     r'^(?:=>>|\s*[+|]|\[|\d{4}-|"""|\'\'\'|-{5,}|={5,}|\*{3,}|\s*File "|.*Traceback \(most'
     r"|Stacktrace|Exception ignored|.*error: \*\*\*|[\w.]*(?:Error|Exception)\b|[a-z][\w./+-]*: "
-    r"|/\S+: |(?:ERROR|FATAL|WARN|INFO|DEBUG|CRITICAL)|done\b)",
+    r"|/\S+: |(?:ERROR|FATAL|WARN|INFO|DEBUG|CRITICAL)|(?i:done|all done|finished)\b"
+    r"|(?:real|user|sys)\s+\d|(?i:.*\b(?:finished|completed|successfully)\W*$)"
+    r"|(?i:(?:step|iteration|iter|epoch|point|cycle)\b\W*\d))",
 )
 _MAX_NOTES = 8
 _MAX_CHAIN = 50

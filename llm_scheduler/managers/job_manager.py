@@ -14,7 +14,7 @@ from adaptive_scheduler.utils import _now
 
 from llm_scheduler.engine.attempts import Attempt, Verdict
 from llm_scheduler.engine.database_manager import DatabaseManager
-from llm_scheduler.engine.failure_watch import Decision, FailureWatch
+from llm_scheduler.engine.failure_watch import WAITING_STATES, Decision, FailureWatch
 from llm_scheduler.engine.live_queue import LiveJob
 from llm_scheduler.engine.log_keeper import LogKeeper
 from llm_scheduler.engine.submission import is_transient_refusal, submit_job
@@ -196,9 +196,17 @@ class JobManager(EngineJobManager):
         """Take up what an earlier session with the same name left behind."""
         with suppress(Exception):  # an unreadable queue is met again in the loop
             for attempt in await asyncio.to_thread(recover, self.llm_manager.store, self.queue):
+                # The earlier session may have had other learners under the same names.
+                if not self.database_manager.has_learner(attempt.index, attempt.learners):
+                    attempt.leftover = True
                 self.watch.add(attempt)
-                if not attempt.leftover and attempt.index < len(self.job_names):
-                    self.database_manager.adopt(attempt.index, attempt.job_name, attempt.job_id)
+                if not attempt.leftover:
+                    self.database_manager.adopt(
+                        attempt.index,
+                        attempt.job_name,
+                        attempt.job_id,
+                        is_waiting=attempt.state in WAITING_STATES,
+                    )
 
     async def _judge(self) -> None:
         try:
@@ -343,6 +351,10 @@ class JobManager(EngineJobManager):
                 name,
                 index=None if self.scheduler.single_job_script else index,
             )
+        except asyncio.CancelledError:
+            # It may have been submitted: the next session looks for it by its name.
+            self._accepted.add(attempt.attempt)
+            raise
         except SubmissionRefused as exc:
             self.database_manager.mark_failed([index])
             return await self._refused(attempt, exc.stderr)

@@ -14,6 +14,8 @@ from llm_scheduler.engine.local_scheduler import LocalScheduler
 from llm_scheduler.errors import UsageError
 from llm_scheduler.managers.run_manager import RunManager
 
+_MAX_PARENT_CHARS = 60
+
 
 def local_run(
     learners: list[Any],
@@ -143,6 +145,6 @@ def _private_folder() -> Path:
     The path of a socket may have about 100 characters, so it can't lie in the run's
     folder.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    parent = runtime if runtime and os.access(runtime, os.W_OK) and len(runtime) < 60 else None
-    return Path(tempfile.mkdtemp(prefix="llm-scheduler-", dir=parent))
+    wanted = (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp")  # noqa: S108 - mkdtemp
+    usable = (p for p in wanted if p and len(p) < _MAX_PARENT_CHARS and os.access(p, os.W_OK))
+    return Path(tempfile.mkdtemp(prefix="llm-scheduler-", dir=next(usable, None)))

@@ -46,6 +46,8 @@ def recover(store: FailureStore, queue: JobQueue) -> list[Attempt]:
             store.close_attempts([(attempt, "not submitted")])
             continue
         attempt.leftover = attempt.job_id not in live
+        if not attempt.leftover:
+            attempt.state = live[attempt.job_id].state
         kept.append(attempt)
     store.write_attempts(kept)
     return kept

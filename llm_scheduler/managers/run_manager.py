@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
 from adaptive_scheduler.server_support import RunManager as EngineRunManager
 
 from llm_scheduler.config import Settings, make_llm_settings
@@ -83,6 +84,7 @@ class RunManager(EngineRunManager):
         # The engine's clean-up cancels jobs of earlier sessions and deletes their logs.
         keep_logs(store, keeper)
         if kwargs.get("cleanup_first"):
+            _cancel_namesakes(job_name)
             drop_open(store)
         self._keeper = keeper
         super().__init__(scheduler, learners, fnames, **kwargs)
@@ -148,6 +150,15 @@ class RunManager(EngineRunManager):
         assert jobs is not None
         assert database is not None
         while not jobs.done():
+            if database.done() and not database.cancelled() and database.exception():
+                # At once: a job that starts now would ask somebody else for its learner.
+                self.llm_manager.set_problem(
+                    "database",
+                    f"Jobs can't reach this manager at {self.url}: {database.exception()}",
+                )
+                jobs.cancel()
+                await asyncio.wait([jobs])
+                break
             self._note_start_times()
             watched = [jobs] if database.done() else [jobs, database]
             await asyncio.wait(
@@ -155,13 +166,6 @@ class RunManager(EngineRunManager):
                 timeout=_BOOKKEEPING_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if database.done() and not database.cancelled() and database.exception():
-                self.llm_manager.set_problem(
-                    "database",
-                    f"Jobs can't reach this manager at {self.url}: {database.exception()}",
-                )
-                jobs.cancel()
-                await asyncio.wait([jobs])
         self._note_start_times()
         self.end_time = time.time()
         if not database.done():
@@ -219,9 +223,10 @@ class RunManager(EngineRunManager):
         if self.task is None:
             raise UsageError("The run is not started; call `run_manager.start()` first.")
         begin = time.monotonic()
-        await asyncio.wait([self.task], timeout=timeout_s)
+        tasks = [task for task in (self.task, self.job_manager.task) if task is not None]
+        _, running = await asyncio.wait(tasks, timeout=timeout_s)
         left = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - begin))
-        if not self.task.done():
+        if running:
             return "running"
         if self.llm_manager.is_started and not await self.llm_manager.settled(left):
             return "running"
@@ -356,6 +361,19 @@ class RunManager(EngineRunManager):
         return ipywidgets.VBox([info(self, display_widget=False), make_panel(self.llm_manager)])
 
 
+def _cancel_namesakes(job_name: str) -> None:
+    """End runs of this process with the same name: their jobs are about to be cancelled.
+
+    The engine does so when the new run starts. Until then the old one would take the
+    end of its jobs for somebody's doing, and start them again.
+    """
+    for reference in ACTIVE_RUN_MANAGERS:
+        old = reference()
+        if isinstance(old, RunManager) and old.job_name == job_name and old.task is not None:
+            if not old.task.done():
+                old.cancel()
+
+
 def _open_store(
     db_fname: str | Path | None,
     job_name: str,
@@ -371,5 +389,5 @@ def _open_store(
             raise
         folder = settings.state_dir / "runs" / str(beside).strip("/").replace("/", "-")[-100:]
         store = FailureStore(folder / f"{job_name}.failures.sqlite")
-        problem = f"{exc} Failures are kept in {folder} instead."
+        problem = f"{exc}. Failures are kept in {folder} instead."
     return store, LogKeeper(store.path.with_suffix(".logs")), problem

@@ -79,7 +79,7 @@ def test_demo_runs_fails_and_explains(cli, tmp_path: Path) -> None:
     assert "name 'lenght' is not defined" in " ".join(done.stdout.split())
     assert "Did you mean" in done.stdout
     assert f"demo_materials.py:{number}" in done.stdout or f"line {number}" in done.stdout
-    assert re.search(r"demo-\d+-\d+\.out:\d+$", done.stdout, flags=re.MULTILINE)
+    assert re.search(r"demo-\d+-\d+\.out:\d+ *$", done.stdout, flags=re.MULTILINE)
     assert re.search(r"^── missing module ─+ 2 jobs", done.stdout, flags=re.MULTILINE)
     last = done.stdout.rstrip().splitlines()[-1]
     assert "lab " in last

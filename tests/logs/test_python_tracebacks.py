@@ -344,3 +344,14 @@ def test_a_very_long_chain():
     link = "\nDuring handling of the above exception, another exception occurred:\n\n"
     (tb, *_) = parse(link.join([SIMPLE] * 300))
     assert 10 < len(chain(tb)) <= 60
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["simulation finished", "real 7226.45", "Iteration 12 energy 0.5", "All done.", "done"],
+)
+def test_output_after_a_traceback_is_no_note(line):
+    head = 'Traceback (most recent call last):\n  File "/home/u/a.py", line 1, in f\n    g()\n'
+    (tb,) = parse(f"{head}ValueError: bad\n{line}\n")
+    assert tb.notes == ()
+    assert tb.last_line == tb.message_line == 4

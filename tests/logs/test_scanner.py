@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from llm_scheduler.logs import alarms, scan_log
+from llm_scheduler.logs import alarms, scan_log, scanner
 from llm_scheduler.logs.groups import MAX_KEPT
 
 PLAIN = b"step %d energy -1.5 all is well\n"
@@ -259,3 +261,39 @@ def test_the_size_of_chunks_does_not_matter(tmp_path, monkeypatch, chunk_bytes):
     whole = scan_log(path)
     monkeypatch.setattr("llm_scheduler.logs.reader.CHUNK_BYTES", chunk_bytes)
     assert scan_log(path) == whole
+
+
+class CountingPattern:
+    """A pattern that counts how often Python code asks it."""
+
+    def __init__(self, pattern: Any) -> None:
+        self.n_searches = 0
+        self._search: Callable[..., Any] = pattern.search
+
+    def search(self, text: bytes, pos: int = 0) -> Any:
+        self.n_searches += 1
+        return self._search(text, pos)
+
+
+def test_a_log_full_of_alarms_takes_little_work(tmp_path, monkeypatch):
+    n_lines = 60_000
+    noise = b"".join(
+        b"step %d residual=%.17g error=%.3e worker %d\n" % (i, i / 7, 1 / (i + 1), i % 77)
+        for i in range(n_lines)
+    )
+    path = write(tmp_path, noise, TRACEBACK, noise, b"Bus error\n", noise)
+    made = []
+
+    def make_counting(literals):
+        made.append(CountingPattern(alarms.make_pattern(literals)))
+        return made[-1]
+
+    monkeypatch.setattr(scanner, "make_pattern", make_counting)
+    log = scan_log(path)
+    assert made[0].n_searches < n_lines / 20
+    assert len(log.lines) < 1000
+    kept = {line.number: line.text for line in log.lines}
+    assert kept[n_lines + 6] == "ValueError: x"
+    assert kept[2 * n_lines + 7] == "Bus error"
+    assert len(log.tracebacks) == 1
+    assert log.n_lines == 3 * n_lines + 7

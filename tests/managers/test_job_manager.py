@@ -233,6 +233,18 @@ async def test_known_failures_after_a_restart(runs):
     assert [(g.count, g.n_known) for g in second.llm_manager.groups()] == [(2, 1), (2, 1)]
 
 
+async def test_a_cell_that_is_run_again_while_jobs_run(runs):
+    old = runs([HANG])
+    old.start()
+    await until(lambda: old.scheduler.queue())
+    new = runs([NAME_ERROR])  # cancels the jobs of the old one
+    await until(lambda: old.task.done())
+    new.start()
+    await new.finished(60)
+    assert [f.diagnosis.category for f in new.llm_manager.failures()] == ["code_error"]
+    assert old.llm_manager.failures() == []
+
+
 async def test_two_runs_on_one_machine(runs, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:

@@ -1,0 +1,259 @@
+"""`RunManager`: what it says of itself, its panel, and what it does when parts are broken."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
+from adaptive_scheduler.widgets import RunManagerInfo
+
+from llm_scheduler.errors import ConfigError, StoreError, UsageError
+from llm_scheduler.managers.failure_store import FailureStore
+from llm_scheduler.widgets.failures import FailuresPanel
+from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
+
+
+@pytest.fixture(autouse=True)
+def state_dir(tmp_path, monkeypatch) -> Path:
+    """Give tests settings and a state folder of their own."""
+    monkeypatch.setenv("LLM_SCHEDULER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("LLM_SCHEDULER_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+async def runs(tmp_path):
+    """Make runs that are ended after the test."""
+    made = []
+
+    def make(scripts, folder=tmp_path, **kwargs):
+        made.append(make_run(folder, scripts, **kwargs))
+        return made[-1]
+
+    yield make
+    for run in made:
+        await stop(run)
+
+
+async def test_the_status_of_a_run_that_fails(runs):
+    run = runs([KEY_ERROR])
+    assert run.status() == "not yet started"
+    assert run.elapsed_time() == 0
+    run.start()
+    assert run.status() == "running"
+    assert await run.finished(60) == "failed"
+    assert run.status() == "failed"
+
+
+async def test_the_status_of_a_run_that_finishes(runs):
+    run = runs(["exec sleep 600"])
+    run.start()
+    await until(lambda: run.job_manager.watch.attempts)
+    run.database_manager._stop_requests(run.fnames)
+    assert await run.finished(60) == "finished"
+    assert run.status() == "finished"
+
+
+async def test_the_status_of_a_run_that_is_cancelled(runs):
+    run = runs([HANG])
+    run.start()
+    await until(lambda: run.scheduler.queue())
+    run.cancel()
+    assert await run.finished(60) == "cancelled"
+    assert run.status() == "cancelled"
+    assert run.elapsed_time() == run.elapsed_time()
+    assert run.scheduler.queue() == {}
+
+
+async def test_cancelling_before_the_start_is_no_error(runs):
+    run = runs([HANG])
+    run.cancel()
+    assert run.status() == "not yet started"
+
+
+async def test_finished_gives_up_in_time_and_needs_a_start(runs):
+    run = runs([HANG])
+    with pytest.raises(UsageError, match=r"call `run_manager\.start\(\)` first"):
+        await run.finished()
+    with pytest.raises(UsageError, match=r"call `run_manager\.start\(\)` first"):
+        run.wait()
+    run.start()
+    assert await run.finished(0.1) == "running"
+
+
+async def test_the_text_and_the_data(runs):
+    run = runs([NAME_ERROR, HANG])
+    for status in ("not yet started", "running"):
+        assert status in run.info("text")
+        data = run.info("data")
+        assert isinstance(data, RunManagerInfo)
+        assert data.status == status
+        if run.task is None:
+            run.start()
+    with pytest.raises(ValueError, match="nonsense"):
+        run.info("nonsense")
+
+
+def descriptions(widget) -> list[str]:
+    found = [str(getattr(widget, "description", ""))]
+    for child in getattr(widget, "children", ()):
+        found += descriptions(child)
+    return found
+
+
+async def test_the_box_has_the_engines_panel_and_the_failures(runs):
+    run = runs([NAME_ERROR, KEY_ERROR, KEY_ERROR])
+    engine, panel = run.info_box().children
+    assert "update info" in descriptions(engine)
+    assert isinstance(panel, FailuresPanel)
+    run.start()
+    await run.finished(60)
+    await until(lambda: "2 causes, 3 failures" in repr(panel))
+    panel.close()
+
+
+async def test_a_folder_that_can_not_hold_the_failures(runs, tmp_path, state_dir):
+    (tmp_path / "run.failures.sqlite").mkdir()
+    run = runs([KEY_ERROR])
+    assert run.llm_manager.store.path.is_relative_to(state_dir)
+    assert str(run.llm_manager.store.path.parent) in run.llm_manager.problem
+    assert "can't be used" in run.llm_manager.problem
+    run.start()
+    await run.finished(60)
+    (failure,) = run.llm_manager.failures()
+    assert "KeyError" in Path(failure.log_files[0]).read_text()
+    await run.close()
+    again = runs([KEY_ERROR])
+    assert [f.known for f in again.llm_manager.failures()] == [True]
+
+
+async def test_failures_of_a_newer_version_are_not_hidden(runs, tmp_path):
+    store = FailureStore(tmp_path / "run.failures.sqlite")
+    store._connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+    store.close()
+    with pytest.raises(StoreError, match="newer version"):
+        runs([KEY_ERROR])
+
+
+async def test_a_model_can_not_be_asked_for(runs):
+    with pytest.raises(ConfigError, match="llm='openai:x'"):
+        runs([KEY_ERROR], llm="openai:x")
+
+
+async def test_a_model_in_the_settings_is_said_not_to_be_asked(runs, monkeypatch):
+    monkeypatch.setenv("LLM_SCHEDULER_MODEL", "openai:x")
+    assert "'openai:x'" in runs([KEY_ERROR], llm="auto").llm_manager.problem
+
+
+async def test_release_of_some_and_of_all(runs):
+    run = runs([KEY_ERROR, KEY_ERROR, KEY_ERROR])
+    run.release()  # nothing is held
+    run.start()
+    await run.finished(60)
+    assert set(run.database_manager.held) == {0, 1, 2}
+    run.scheduler.scripts[:] = [HANG] * 3
+    run.release([1])
+    await until(lambda: len(run.scheduler.queue()) == 1)
+    assert set(run.database_manager.held) == {0, 2}
+    run.release(["no such learner"])
+    run.release([run.fnames[0]])
+    run.release()
+    await until(lambda: len(run.scheduler.queue()) == 3)
+    assert run.database_manager.held == {}
+    assert not any(f.held for f in run.llm_manager.failures())
+
+
+async def test_the_clean_up_keeps_the_logs_of_failures(runs, tmp_path):
+    run = runs([KEY_ERROR])
+    run.start()
+    await run.finished(60)
+    assert list((tmp_path / "logs").glob("*.out"))
+    await asyncio.to_thread(run.cleanup, remove_old_logs_folder=True)
+    assert not list((tmp_path / "logs").glob("*.out"))
+    (failure,) = run.llm_manager.failures()
+    assert "KeyError" in Path(failure.log_files[0]).read_text()
+
+
+async def test_the_clean_up_of_the_next_session_keeps_them_too(runs):
+    first = runs([KEY_ERROR])
+    first.start()
+    await first.finished(60)
+    await first.close()
+    second = runs([KEY_ERROR], cleanup_first=True)
+    (failure,) = second.llm_manager.failures()
+    assert "KeyError" in Path(failure.log_files[0]).read_text()
+
+
+async def test_an_address_that_is_in_use(runs):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        url = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        run = runs([HANG], url=url)
+        run.start()
+        assert await run.finished(60) == "failed"
+    assert run.status() == "failed"
+    assert url in run.llm_manager.problem
+    assert "in use" in run.llm_manager.problem
+    assert run.scheduler.queue() == {}
+
+
+async def leave(run) -> None:
+    """End a run as if its process had ended: its jobs go on, and nobody cancels them."""
+    run.job_manager.task.cancel()
+    await run.close()
+    ACTIVE_RUN_MANAGERS.clear()
+
+
+async def test_fewer_learners_than_the_session_before(runs, tmp_path):
+    """Jobs of learners that are gone are watched to their end, and block nothing."""
+    go = tmp_path / "go"
+    first = runs([f"until [ -e {go} ]; do sleep 0.05; done; {KEY_ERROR}"] * 3)
+    first.start()
+    await until(lambda: len(first.job_manager.watch.attempts) == 3)
+    await leave(first)
+    second = runs([NAME_ERROR], cleanup_first=False, max_restarts=1)
+    second.start()
+    go.touch()
+    assert await second.finished(60) == "failed"
+    failures = [(f.job_name, "mu" in f.diagnosis.title) for f in failures_of(second)]
+    assert sorted(failures) == [
+        ("run-0", False),
+        ("run-0", True),
+        ("run-1", True),
+        ("run-2", True),
+    ]
+    assert second.job_manager.n_started == 1
+
+
+async def test_a_session_that_ends_while_it_submits(runs):
+    """The job is there although nobody noted its id; the next session finds it."""
+    submitted, go_on = threading.Event(), threading.Event()
+    first = runs([KEY_ERROR])
+    original = first.scheduler.start_job
+
+    def start_job(name, *, index=None):
+        job_id = original(name, index=index)
+        submitted.set()
+        go_on.wait(60)
+        return job_id
+
+    first.scheduler.start_job = start_job
+    first.start()
+    await asyncio.to_thread(submitted.wait, 60)
+    await leave(first)
+    go_on.set()
+    second = runs([NAME_ERROR], cleanup_first=False)
+    second.start()
+    assert await second.finished(60) == "failed"
+    assert ["mu" in f.diagnosis.title for f in failures_of(second)].count(True) == 1
+
+
+def failures_of(run):
+    return run.llm_manager.failures()
