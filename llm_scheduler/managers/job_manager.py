@@ -154,7 +154,10 @@ class JobManager(EngineJobManager):
     async def _pause(self) -> None:
         """Wait for the next look, or until triggered."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._trigger_event.wait(), self._wait_s)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together
+            # with the event, and the run would go on.
+            async with asyncio.timeout(self._wait_s):
+                await self._trigger_event.wait()
         self._trigger_event.clear()
 
     async def _is_over(self) -> bool:

@@ -204,7 +204,7 @@ def test_refusals_that_pass(words):
 @pytest.mark.parametrize(
     "words",
     [
-        f"sbatch: error: invalid partition specified: gpuu\n{FAILED} Invalid partition name specified",
+        f"sbatch: error: invalid partition specified: x\n{FAILED} Invalid partition name …",
         f"{FAILED} Invalid account or account/partition combination specified",
         "sbatch: error: Batch job submission failed: Requested node configuration is not available",
         f"{FAILED} Requested time limit is invalid (missing or exceeds some limit)",

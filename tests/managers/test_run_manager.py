@@ -71,6 +71,21 @@ async def test_the_status_of_a_run_that_is_cancelled(runs):
     assert run.scheduler.queue() == {}
 
 
+async def test_a_cancellation_that_comes_with_news_is_not_lost(runs):
+    run = runs([HANG], job_manager_interval=60)
+    run.start()
+    jobs = run.job_manager
+    await until(lambda: any(a.state == "RUNNING" for a in jobs.watch.attempts.values()))
+    jobs._wait_s = 60
+    paused = asyncio.create_task(jobs._pause())
+    await asyncio.sleep(0)
+    jobs.trigger()
+    await asyncio.sleep(0)  # the news has arrived, and is not yet taken up
+    paused.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await paused
+
+
 async def test_cancelling_before_the_start_is_no_error(runs):
     run = runs([HANG])
     run.cancel()
