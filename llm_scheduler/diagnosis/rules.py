@@ -93,6 +93,8 @@ def _collect_values(
         values["point"] = point
     if values.get("module"):
         values["package"] = package_of(values["module"])
+        if values["package"] != values["module"].partition(".")[0]:
+            values["other_package"] = values["package"]
     if "path" not in values and values.get("path2"):
         values["path"] = values["path2"]
     return _with_quantities(values)
