@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from platformdirs import PlatformDirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from llm_scheduler.errors import ConfigError
 
@@ -74,6 +74,8 @@ class Settings(BaseModel):
         for name in ("model", "base_url", "api_key", "mode", "state_dir"):
             if env.get(PREFIX + name.upper()):
                 values[name] = env[PREFIX + name.upper()]
+        if not isinstance(values.get("catalog_dirs", []), list):
+            raise ConfigError("Setting catalog_dirs must be a list of folders.")
         values["catalog_dirs"] = (
             *(folder / "catalog" for folder in folders if (folder / "catalog").is_dir()),
             *(Path(entry).expanduser() for entry in values.get("catalog_dirs", ())),
@@ -82,7 +84,12 @@ class Settings(BaseModel):
         state_dir = values.get("state_dir") or PlatformDirs(APP, appauthor=False).user_state_dir
         values["state_dir"] = Path(state_dir).expanduser()
         _check(values)
-        return cls(**values)
+        try:
+            return cls(**values)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"Setting {name}={first['input']!r}: {first['msg']}.") from exc
 
     def llm(self) -> LLMSettings:
         """Return the part that concerns the model."""
@@ -148,7 +155,7 @@ def make_llm_settings(llm: object, settings: Settings) -> tuple[LLMSettings, str
         "This version explains failures by rules only and can't ask a model yet; "
         "leave `llm` away or use llm='offline'."
     )
-    if llm == "offline":
+    if llm is None or llm == "offline":
         return LLMSettings(mode=settings.mode), ""
     if llm == "auto":
         if settings.model is None:

@@ -189,7 +189,18 @@ def test_a_model_in_the_call_is_refused_with_what_to_do(folder, llm):
     assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize("llm", [None, 7, object()], ids=["none", "number", "object"])
+def test_nothing_is_rules_only(folder):
+    assert make_llm_settings(None, load(folder))[0].model is None
+
+
+@pytest.mark.parametrize("text", ["model = 3", 'catalog_dirs = "x"', "mode = 7"])
+def test_a_value_of_the_wrong_kind_is_a_clear_error(folder, text):
+    (folder / "config.toml").write_text(text)
+    with pytest.raises(ConfigError, match=text.split()[0]):
+        load(folder)
+
+
+@pytest.mark.parametrize("llm", [7, object()], ids=["number", "object"])
 def test_what_is_no_model_at_all_is_refused(folder, llm):
     with pytest.raises(ConfigError):
         make_llm_settings(llm, load(folder))

@@ -7,14 +7,14 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llm_scheduler.cli.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -59,12 +59,23 @@ def demo_command(args: argparse.Namespace) -> int:
     people = make_console(sys.stderr) if args.json else out
     live = not args.plain and is_live(people.file) and people.is_terminal
     where = printable(short_path(str(folder)))
-    _interrupt_when_terminated()
-    try:
-        result = run_demo(folder, cores=args.cores, console=people, live=live)
-    except KeyboardInterrupt:
-        print(f"Interrupted; the jobs were cancelled. The files are in {where}", file=sys.stderr)
-        return 130
+    is_new = not os.path.lexists(folder)
+    with Interrupts() as interrupts:
+        try:
+            load_demo(folder, cores=args.cores, console=people, live=live)
+        except KeyboardInterrupt:
+            if is_new:
+                with suppress(OSError):
+                    folder.rmdir()
+            print("Interrupted before any job was started.", file=sys.stderr)
+            return 130
+        try:
+            options: dict[str, Any] = {"console": people, "live": live}
+            result = run_demo(folder, cores=args.cores, interrupts=interrupts, **options)
+        except KeyboardInterrupt:
+            text = f"Interrupted; the jobs were cancelled. The files are in {where}"
+            print(text, file=sys.stderr)
+            return 130
     if args.json:
         for group in result.groups:
             print(json.dumps(group.model_dump(mode="json")))
@@ -77,26 +88,50 @@ def demo_command(args: argparse.Namespace) -> int:
     return 0 if result.ok else 1
 
 
-def run_demo(folder: Path, *, cores: int | None, console: Console, live: bool) -> DemoResult:
-    """Run the demo to its end while `console` shows how it goes."""
-    from llm_scheduler.managers.demo.run import check_demo_options
+def load_demo(folder: Path, *, cores: int | None, console: Console, live: bool) -> None:
+    """Check the options, make the folder, and import what the demo needs."""
+    from llm_scheduler.managers.demo.run import check_demo_options, make_demo_folder
 
     check_demo_options(folder, cores)
+    make_demo_folder(folder)
     with _status(console, live, "Loading adaptive and adaptive-scheduler ..."):
-        from llm_scheduler.managers.demo import start_demo
+        import llm_scheduler.managers.local_run  # noqa: F401 - it takes seconds
 
-    with start_demo(folder, cores=cores) as demo:
-        if not demo.small_disk:
-            console.print(
-                "The job that fills a disk is left out: only root may mount a small one.",
-                style="dim",
-            )
-        (_watch_live if live else _watch_plain)(demo, console)
-        with _status(console, live, "Reading the logs ..."):
-            result = demo.result()
-        with _status(console, live, "Cleaning up ..."):
-            demo.close()
+
+def run_demo(
+    folder: Path,
+    *,
+    cores: int | None,
+    console: Console,
+    live: bool,
+    interrupts: Interrupts | None = None,
+) -> DemoResult:
+    """Run the demo to its end while `console` shows how it goes."""
+    interrupts = interrupts or Interrupts()
+    # Held already while jobs are started: what is half started could not be cancelled.
+    with interrupts.hold(), _start(folder, cores, console, live) as demo:
+        try:
+            interrupts.check()
+            if not demo.small_disk:
+                console.print(
+                    "The job that fills a disk is left out: only root may mount a small one.",
+                    style="dim",
+                )
+            (_watch_live if live else _watch_plain)(demo, console, interrupts)
+            with _status(console, live, "Reading the logs ..."):
+                result = demo.result()
+            interrupts.check()
+        finally:
+            with _status(console, live, "Cleaning up ..."):
+                demo.close()
     return result
+
+
+def _start(folder: Path, cores: int | None, console: Console, live: bool) -> DemoRun:
+    from llm_scheduler.managers.demo import start_demo
+
+    with _status(console, live, "Starting the jobs ..."):
+        return start_demo(folder, cores=cores)
 
 
 def report(result: DemoResult, *, max_groups: int | None = None) -> RenderableType:
@@ -162,7 +197,7 @@ def progress_line(rows: Sequence[Any], elapsed_s: float) -> str:
     return f"{', '.join(parts)}, {elapsed_s:.0f} s"
 
 
-def _watch_live(demo: DemoRun, console: Console) -> None:
+def _watch_live(demo: DemoRun, console: Console, interrupts: Interrupts) -> None:
     from rich.console import Group
     from rich.live import Live
     from rich.progress_bar import ProgressBar
@@ -186,16 +221,16 @@ def _watch_live(demo: DemoRun, console: Console) -> None:
 
     # The table of the end is printed with the report.
     with Live(view(), console=console, auto_refresh=False, transient=True) as screen:
-        for _ in _until_ended(demo):
+        for _ in _until_ended(demo, interrupts):
             screen.update(view(), refresh=True)
 
 
-def _watch_plain(demo: DemoRun, console: Console) -> None:
+def _watch_plain(demo: DemoRun, console: Console, interrupts: Interrupts) -> None:
     from llm_scheduler.cli.render import printable
 
     started = last_line = time.monotonic()
     shown: set[int] = set()
-    for last in _until_ended(demo):
+    for last in _until_ended(demo, interrupts):
         rows = demo.rows()
         now = time.monotonic()
         for row in rows:
@@ -211,21 +246,13 @@ def _watch_plain(demo: DemoRun, console: Console) -> None:
             console.print(f"... {progress_line(rows, now - started)}")
 
 
-def _until_ended(demo: DemoRun) -> Iterator[bool]:
+def _until_ended(demo: DemoRun, interrupts: Interrupts) -> Iterator[bool]:
     """Yield a few times a second until all jobs ended, and then once more ``True``."""
     deadline = time.monotonic() + _LIMIT_S
     while not demo.wait(_TICK_S) and time.monotonic() < deadline:
+        interrupts.check()
         yield False
     yield True
-
-
-def _interrupt_when_terminated() -> None:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, so that everything is cleaned up."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_DFL:
-                continue  # nohup, or a program around this one, wants it otherwise
-            signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager

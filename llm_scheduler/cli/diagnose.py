@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _MAX_PANELS = 10
 """With more logs a line for each is shown, and the proof with the groups."""
 
+_MAX_CODE = 255
+_MAX_SIGNAL = 64
+_SLURM_OUT_OF_MEMORY = 125
+"""sacct shows ``0:125`` for a job that ran out of memory."""
+_PBS_SIGNAL = 256
+
 _EXAMPLES = """\
 examples:
   llm-scheduler diagnose slurm-1234.out
@@ -116,7 +122,16 @@ def parse_exit_code(text: str) -> tuple[int, int | None]:
     if match is None:
         msg = f"Exit code {text!r} is not understood; give N or N:M, for example 1 or 0:9."
         raise UsageError(msg)
-    return int(match[1]), int(match[2]) or None if match[2] else None
+    code, signal = int(match[1]), int(match[2] or 0)
+    if code > _MAX_CODE or (signal > _MAX_SIGNAL and signal != _SLURM_OUT_OF_MEMORY):
+        msg = (
+            f"Exit code {text!r} does not exist; codes end at {_MAX_CODE} and signals at "
+            f"{_MAX_SIGNAL}."
+        )
+        if match[2] is None and _PBS_SIGNAL < code <= _PBS_SIGNAL + _MAX_SIGNAL:
+            msg += f" Where PBS shows {code}, give 0:{code - _PBS_SIGNAL}."
+        raise UsageError(msg)
+    return code, signal or None
 
 
 def make_record(
@@ -227,8 +242,13 @@ class _Report:
     def finish(self) -> None:
         """Show the groups, where several logs failed."""
         from llm_scheduler.cli.render import groups_line, groups_overview, groups_view
+        from llm_scheduler.diagnosis.endings import NOT_ENDED
 
-        failed = [f for f in self._findings if f.diagnosis.category != "success"]
+        failed = [
+            finding
+            for finding in self._findings
+            if finding.diagnosis.category != "success" and finding.diagnosis.cause != NOT_ENDED
+        ]
         if len(failed) < 2:
             return
         groups = list(_group(failed))

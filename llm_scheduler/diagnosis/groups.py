@@ -37,6 +37,10 @@ class Failure(_Frozen):
     held: bool = False
     """Whether the learner is kept from being started again (a person cancelled
     the job, or the restart limit is reached)."""
+    killed_because: str = ""
+    """Why the kill manager cancelled it; empty when it did not."""
+    kill_pattern: str = ""
+    """The text in the log that made it do so."""
     note: str = ""
     """What the job manager did about it, in a sentence."""
 

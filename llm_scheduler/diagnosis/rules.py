@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from llm_scheduler.diagnosis.accounting import find_record_candidates, record_values, signal_of
+from llm_scheduler.diagnosis.accounting import find_record_candidates, record_values
 from llm_scheduler.diagnosis.candidates import Candidate, find_candidates
 from llm_scheduler.diagnosis.catalog import Catalog, load_catalog
+from llm_scheduler.diagnosis.endings import (
+    diagnose_without_cause,
+    explain_live,
+    without_unreadable,
+)
 from llm_scheduler.diagnosis.evidence import choose_evidence, find_frame
 from llm_scheduler.diagnosis.fingerprints import make_fingerprint
 from llm_scheduler.diagnosis.hints import find_hint, find_point, package_of
-from llm_scheduler.diagnosis.models import Diagnosis, Remedy
+from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.diagnosis.precedence import Choice, choose
 from llm_scheduler.diagnosis.remedies import make_remedies
 from llm_scheduler.diagnosis.texts import format_bytes, format_duration, render, render_title
 from llm_scheduler.engine.records import JobRecord
-from llm_scheduler.logs import fingerprint
 from llm_scheduler.logs.models import LogText
 
 _CODE = frozenset({"code_error", "numerical_error", "syntax_error"})
-_PROBLEM_SHOWN = 2
 _MAX_DIGITS = 18
 
 
@@ -49,9 +52,9 @@ def diagnose(
     candidates = [found for log in logs for found in find_candidates(log, catalog)]
     if record is not None:
         candidates += find_record_candidates(record, catalog)
-    choice = choose(candidates, logs, record, catalog)
+    choice = without_unreadable(choose(candidates, logs, record, catalog), logs, record)
     if choice.candidate is None:
-        return _without_cause(choice, logs, record, job_id)
+        return diagnose_without_cause(choice, logs, record, job_id)
     return _with_cause(choice, choice.candidate, logs, record, job_id)
 
 
@@ -69,7 +72,7 @@ def _with_cause(
         category=cause.category,
         cause=cause.id,
         title=_make_title(candidate, values),
-        explanation=render(cause.explanation, values, code=True),
+        explanation=explain_live(render(cause.explanation, values, code=True), record),
         evidence=choose_evidence(choice, logs, record),
         confidence=choice.confidence,
         remedies=make_remedies(candidate, values, record),
@@ -135,69 +138,3 @@ def _make_title(candidate: Candidate, values: dict[str, str]) -> str:
 def _point_text(point: str) -> str:
     short = point if len(point) <= 60 else point[:59] + "…"
     return f"x={short}"
-
-
-def _without_cause(
-    choice: Choice,
-    logs: Sequence[LogText],
-    record: JobRecord | None,
-    job_id: str | None,
-) -> Diagnosis:
-    evidence = choose_evidence(choice, logs, record)
-    if choice.success:
-        return Diagnosis(
-            job_id=job_id,
-            category="success",
-            cause="success",
-            title="The job seems to have succeeded",
-            explanation="Nothing in the logs or in the scheduler's record says that it failed.",
-            evidence=evidence,
-            confidence=choice.confidence,
-            fingerprint=fingerprint("success"),
-        )
-    title, explanation = _say_unknown(logs, record)
-    remedies = (
-        Remedy(kind="inspect", summary="Read the end of the log and run one point by hand"),
-        Remedy(
-            kind="environment",
-            summary="Make the program say more",
-            details="Set `PYTHONUNBUFFERED=1` and `PYTHONFAULTHANDLER=1` in the job.",
-        ),
-    )
-    return Diagnosis(
-        job_id=job_id,
-        category="unknown",
-        cause="unknown",
-        title=title,
-        explanation=explanation,
-        evidence=evidence,
-        confidence=choice.confidence,
-        remedies=remedies,
-        fingerprint=fingerprint(f"unknown {record.state if record else ''} {title}"),
-    )
-
-
-def _say_unknown(logs: Sequence[LogText], record: JobRecord | None) -> tuple[str, str]:
-    problems = [f"`{log.file}`: {log.problem}" for log in logs if log.problem]
-    ended = ""
-    if record is not None:
-        signal = signal_of(record)
-        if signal:
-            ended = f" (signal {signal})"
-        elif record.exit_code:
-            ended = f" (exit code {record.exit_code})"
-    if problems and not any(log.lines for log in logs):
-        shown = "; ".join(problems[:_PROBLEM_SHOWN])
-        return (
-            f"The job failed{ended}, and its log is missing or can't be read",
-            f"No log could be read ({shown}), so only the scheduler's record is known.",
-        )
-    if not any(log.lines for log in logs):
-        return (
-            f"The job failed{ended} without writing anything to its log",
-            "The log is empty, and the scheduler's record gives no reason.",
-        )
-    return (
-        f"The job failed{ended} for a reason that no rule knows",
-        "Neither the log nor the scheduler's record holds an error that the catalogue knows.",
-    )

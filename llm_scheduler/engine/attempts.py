@@ -49,6 +49,8 @@ class Attempt:
     job_id: str | None = None
     log_files: tuple[str, ...] = ()
     submitted_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended_at: datetime | None = None
+    """When it was known to have ended."""
     nodes: tuple[str, ...] = ()
     state: str = ""
     """Last state seen in the queue; empty before it was seen."""
@@ -63,6 +65,8 @@ class Attempt:
     learner's row in the database is not about it."""
     killed_because: str = ""
     """Why the kill manager cancelled it."""
+    kill_pattern: str = ""
+    """The text in its log that made the kill manager do so."""
 
 
 def judge(

@@ -70,6 +70,7 @@ class KillManager(EngineKillManager):
             if attempt is None or attempt.gone_at is not None:
                 continue  # it has ended by itself
             attempt.killed_because = self._reason()
+            attempt.kill_pattern = self.error if isinstance(self.error, str) else ""
             await asyncio.to_thread(self.watch.keeper.follow, [attempt])
             names.append(job_name)
             files.extend(file for file in logs if file)

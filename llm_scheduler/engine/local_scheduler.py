@@ -116,6 +116,7 @@ class LocalScheduler(BaseScheduler):
         self.max_cores = available_cores() if max_cores is None else max_cores
         self.max_memory = None if max_memory is None else parse_memory(max_memory)
         self.keep_running = keep_running
+        self._folder = Path.cwd()
         # Absolute, so that a later change of the folder doesn't lose the jobs.
         self.root = Path(root or DEFAULT_ROOT).expanduser().absolute()
         self._check_resources()
@@ -257,6 +258,7 @@ class LocalScheduler(BaseScheduler):
             env={"PYTHONFAULTHANDLER": "1", **os.environ, "PYTHONPATH": _python_path()},
             cores=cores,
             script=script,
+            cwd=self._folder,
         )
 
     def _resource(self, value: Any, index: int | None) -> Any:

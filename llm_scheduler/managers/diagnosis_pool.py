@@ -161,7 +161,11 @@ class DiagnosisPool:
 
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._diagnose, request)
+        try:
+            future = loop.run_in_executor(self._threads, self._diagnose, request)
+        except RuntimeError as exc:  # closed since
+            raise DiagnosisFailed("the manager has ended") from exc
+        return await future
 
     def close(self) -> None:
         """End all workers; a diagnosis under way fails."""

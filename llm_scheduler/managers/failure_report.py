@@ -26,6 +26,8 @@ def make_failure(decision: Decision, *, held: bool, note: str) -> Failure:
         log_files=decision.log_files,
         record=record,
         held=held,
+        killed_because=attempt.killed_because,
+        kill_pattern=attempt.kill_pattern,
         note=note,
     )
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.errors import StoreError
 
 SCHEMA_VERSION = 1
-BUSY_TIMEOUT_S = 30.0
+BUSY_TIMEOUT_S = 5.0
+PAUSE_S = 20.0
+"""After a failed write the file is left alone this long: jobs must not wait for it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -73,6 +76,8 @@ class FailureStore:
         self.path = path
         self.session = uuid.uuid4().hex
         self._lock = threading.Lock()
+        self._paused_until = 0.0
+        self._last_problem = ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -87,7 +92,7 @@ class FailureStore:
                 self._connection.close()
                 raise
         except (sqlite3.Error, OSError) as exc:
-            raise StoreError(f"The database of failures {path} can't be used: {exc}") from exc
+            raise StoreError(f"{path} can't be used: {exc}") from exc
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode=DELETE")
@@ -112,15 +117,27 @@ class FailureStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            # IMMEDIATE: two kernels with the same run wait for each other instead of
-            # failing half-way.
-            self._connection.execute("BEGIN IMMEDIATE")
+            if time.monotonic() < self._paused_until:
+                raise StoreError(self._last_problem)
             try:
+                # IMMEDIATE: two kernels with the same run wait for each other instead of
+                # failing half-way.
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("COMMIT")
+            except BaseException as exc:
+                self._roll_back()
+                if isinstance(exc, sqlite3.Error):
+                    self._paused_until = time.monotonic() + PAUSE_S
+                    self._last_problem = f"{self.path} can't be used: {exc}"
+                    raise StoreError(self._last_problem) from exc
                 raise
-            self._connection.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        # SQLite has rolled back by itself when the disk is full.
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from adaptive_scheduler._server_support.common import MaxRestartsReachedError
@@ -76,6 +77,8 @@ class JobManager(EngineJobManager):
         self.watch = FailureWatch(keeper, self.queue.accounting)
         self.n_failed: dict[int, int] = {}
         """Failures of each learner since it was last released, by index."""
+        self.last: dict[int, Attempt] = {}
+        """The last job that was started for each learner, by index."""
         self._foreign_names: set[str] = set()
         self._retry_at: dict[int, float] = {}
         self._n_refused = 0
@@ -188,6 +191,8 @@ class JobManager(EngineJobManager):
         if self._judging is not None and not self._judging.done():
             await self._judging
         left = [a for a in self.watch.attempts.values() if not a.leftover]
+        for attempt in left:
+            attempt.ended_at = datetime.now(UTC)
         await self._close([Decision(attempt, Verdict.FINISHED, None) for attempt in left])
         for attempt in left:
             await asyncio.to_thread(self.watch.keeper.forget, attempt)
@@ -228,6 +233,8 @@ class JobManager(EngineJobManager):
         failed = [d for d in decisions if d.verdict in (Verdict.FAILED, Verdict.CANCELLED)]
         await self._close([d for d in decisions if d not in failed])
         failures = []
+        for decision in decisions:
+            decision.attempt.ended_at = datetime.now(UTC)
         for decision in failed:
             held, note = self._what_next(decision)
             failures.append(make_failure(decision, held=held, note=note))
@@ -239,11 +246,9 @@ class JobManager(EngineJobManager):
         self.trigger()
 
     async def _close(self, decisions: Sequence[Decision]) -> None:
-        outcomes = [(d.attempt, d.verdict.value) for d in decisions]
-        try:
-            await asyncio.to_thread(self.llm_manager.store.close_attempts, outcomes)
-        except Exception as exc:  # noqa: BLE001 - a full disk must not stop the jobs
-            log.warning("the end of jobs can't be written down: %s", exc)
+        if decisions:
+            outcomes = [(d.attempt, d.verdict.value) for d in decisions]
+            await self.llm_manager.keep(self.llm_manager.store.close_attempts, outcomes)
 
     def _what_next(self, decision: Decision) -> tuple[bool, str]:
         """Decide whether the learner is held back, and say so in a sentence."""
@@ -328,10 +333,10 @@ class JobManager(EngineJobManager):
             for index in indices
             if not self.database_manager.is_learner_done(index)
         ]
-        store = self.llm_manager.store
+        llm, store = self.llm_manager, self.llm_manager.store
         # Written down first: a manager that is killed right after the submission
         # finds the job again by its name.
-        await asyncio.to_thread(store.write_attempts, attempts)
+        await llm.keep(store.write_attempts, attempts)
         try:
             for attempt in attempts:
                 if not await self._submit(attempt):
@@ -340,8 +345,8 @@ class JobManager(EngineJobManager):
             written = [a for a in attempts if a.job_id is not None]
             unsent = [(a, "not submitted") for a in attempts if a.attempt not in self._accepted]
             self._accepted.clear()
-            await asyncio.to_thread(store.write_attempts, written)
-            await asyncio.to_thread(store.close_attempts, unsent)
+            await llm.keep(store.write_attempts, written)
+            await llm.keep(store.close_attempts, unsent)
 
     async def _submit(self, attempt: Attempt) -> bool:
         """Submit one job; say whether it is worth going on with the next."""
@@ -365,6 +370,7 @@ class JobManager(EngineJobManager):
             self.database_manager.mark_failed([index])
             raise
         self._accepted.add(attempt.attempt)
+        self.last[index] = attempt
         self.n_started += 1
         self._n_refused = 0
         self._request_times[name] = _now()

@@ -7,23 +7,26 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adaptive_scheduler._server_support.base_manager import BaseManager
 
 from llm_scheduler.config import LLMSettings, Mode
 from llm_scheduler.diagnosis.grouping import group_failures
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
-from llm_scheduler.diagnosis.models import Diagnosis, Evidence, Remedy
-from llm_scheduler.errors import UsageError
+from llm_scheduler.diagnosis.models import Diagnosis
+from llm_scheduler.errors import StoreError, UsageError
 from llm_scheduler.managers.diagnosis_pool import (
     DiagnosisFailed,
     DiagnosisPool,
     DiagnosisRequest,
 )
 from llm_scheduler.managers.failure_store import FailureStore
+from llm_scheduler.managers.own_words import ended_early, explain_kill, without_diagnosis
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class LLMManager(BaseManager):
@@ -59,14 +62,20 @@ class LLMManager(BaseManager):
         self.mode: Mode = self.settings.mode
         self.pool = pool or DiagnosisPool(catalog_dirs=catalog_dirs)
         self._problems = {"settings": problem} if problem else {}
-        self._failures = {failure.attempt: failure for failure in store.failures()}
-        self._nodes_used: dict[str, int] = store.nodes_used()
+        self._failures: dict[str, Failure] = {}
+        self._nodes_used: dict[str, int] = {}
+        try:
+            self._failures = {failure.attempt: failure for failure in store.failures()}
+            self._nodes_used = store.nodes_used()
+        except StoreError as exc:
+            self._problems["store"] = f"Earlier failures can't be shown: {exc}."
         self._waiting: dict[str, Failure] = {}
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, asyncio.Task[Diagnosis]] = {}
         self._wake: asyncio.Event | None = None
         self._subscribers: list[Callable[[], Any]] = []
         self._groups: list[FailureGroup] | None = None
         self._is_warm = False
+        self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
         for failure in self._failures.values():
             if failure.diagnosis is None:
@@ -112,16 +121,17 @@ class LLMManager(BaseManager):
             No failure of a job with this id is known.
 
         """
-        while True:
-            found = [f for f in self.failures() if f.job_id == str(job_id)]
-            if not found:
-                known = ", ".join(sorted({f.job_id for f in self.failures() if f.job_id})[:10])
-                raise UsageError(
-                    f"Job {job_id!r} is not known to have failed; failed jobs: {known or 'none'}.",
-                )
-            if found[-1].diagnosis is not None:
-                return found[-1].diagnosis
-            await self._diagnose_now(found[-1])
+        found = [f for f in self.failures() if f.job_id == str(job_id)]
+        if not found:
+            known = ", ".join(sorted({f.job_id for f in self.failures() if f.job_id})[:10])
+            raise UsageError(
+                f"Job {job_id!r} is not known to have failed; failed jobs: {known or 'none'}.",
+            )
+        failure = found[-1]
+        if failure.diagnosis is not None:
+            return failure.diagnosis
+        self.pool.open()  # it may be asked after the run has ended
+        return await asyncio.shield(self._under_way.get(failure.attempt) or self._begin(failure))
 
     async def settled(self, timeout_s: float | None = None) -> bool:
         """Wait until every failure that was reported has its diagnosis.
@@ -198,18 +208,15 @@ class LLMManager(BaseManager):
         The failures that had not been reported before.
 
         """
-        try:
-            new = await asyncio.to_thread(self.store.add_failures, failures)
-            self._nodes_used = await asyncio.to_thread(self.store.nodes_used)
-            self.set_problem("store", "")
-        except Exception as exc:  # noqa: BLE001 - a full disk must not lose the failure
-            log.warning("failures can't be written: %s", exc)
-            self.set_problem(
-                "store",
-                f"Failures can't be written to {self.store.path} ({exc}); they are kept in "
-                "memory only.",
-            )
-            new = [f for f in failures if f.attempt not in self._failures]
+        new = [f for f in failures if f.attempt not in self._failures]
+        self._unsaved |= {failure.attempt: failure for failure in new}
+        saved = await self.keep(self.store.add_failures, list(self._unsaved.values()))
+        if saved is not None:
+            # Another kernel with the same run may have been first.
+            accepted = {failure.attempt for failure in saved}
+            new = [failure for failure in new if failure.attempt in accepted]
+            self._unsaved.clear()
+            self._nodes_used = await self.keep(self.store.nodes_used) or self._nodes_used
         for failure in new:
             self._failures[failure.attempt] = failure
             self._waiting[failure.attempt] = failure
@@ -217,6 +224,24 @@ class LLMManager(BaseManager):
         if self._wake is not None:
             self._wake.set()
         return new
+
+    async def keep(self, write: Callable[..., T], *arguments: Any) -> T | None:
+        """Write to the database in a thread; when it fails say so and return ``None``.
+
+        Whatever is the matter with the file, a full disk or a lock that somebody else
+        holds: jobs go on, and failures are kept in memory.
+        """
+        try:
+            result = await asyncio.to_thread(write, *arguments)
+        except StoreError as exc:
+            self.set_problem("store", f"Failures are kept in memory only: {exc}.")
+            return None
+        except Exception as exc:
+            log.exception("failures can't be written")
+            self.set_problem("store", f"Failures are kept in memory only: {exc!r}.")
+            return None
+        self.set_problem("store", "")
+        return result
 
     def set_held(self, learners: set[str]) -> None:
         """Note which learners are held back, so that panels can offer to start them."""
@@ -261,33 +286,29 @@ class LLMManager(BaseManager):
         self.pool.close()
         return super().cancel()
 
-    def _begin(self, failure: Failure) -> asyncio.Task[None]:
+    def _begin(self, failure: Failure) -> asyncio.Task[Diagnosis]:
         self._waiting.pop(failure.attempt, None)
         task = asyncio.get_running_loop().create_task(self._diagnose(failure))
         self._under_way[failure.attempt] = task
         return task
 
-    async def _diagnose_now(self, failure: Failure) -> None:
-        task = self._under_way.get(failure.attempt)
-        await asyncio.shield(task or self._begin(failure))
-
-    async def _diagnose(self, failure: Failure) -> None:
+    async def _diagnose(self, failure: Failure) -> Diagnosis:
         try:
             diagnosis = await self._ask_pool(failure)
-            current = self._failures.get(failure.attempt, failure)
-            done = current.model_copy(update={"diagnosis": diagnosis})
-            if failure.attempt in self._failures:
+            current = self._failures.get(failure.attempt)
+            if current is not None:
+                done = current.model_copy(update={"diagnosis": diagnosis})
                 self._failures[failure.attempt] = done
-                await asyncio.to_thread(self.store.update_failures, [done])
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:  # noqa: BLE001 - shown anew in the next session
-            log.warning("the diagnosis of job %s can't be kept: %s", failure.job_id, exc)
+                if failure.attempt in self._unsaved:
+                    self._unsaved[failure.attempt] = done
+                else:
+                    await self.keep(self.store.update_failures, [done])
         finally:
             self._under_way.pop(failure.attempt, None)
             if self._wake is not None:
                 self._wake.set()
             self._changed()
+        return diagnosis
 
     async def _ask_pool(self, failure: Failure) -> Diagnosis:
         request = DiagnosisRequest(
@@ -300,9 +321,11 @@ class LLMManager(BaseManager):
         try:
             diagnosis = await self.pool.diagnose(request)
         except DiagnosisFailed as exc:
-            return _without_diagnosis(failure, str(exc))
+            return without_diagnosis(failure, str(exc))
+        if failure.killed_because:
+            return await asyncio.to_thread(explain_kill, failure, diagnosis)
         if diagnosis.category == "success":
-            return _ended_early(failure, diagnosis)
+            return ended_early(failure, diagnosis)
         return diagnosis
 
     def _changed(self) -> None:
@@ -318,51 +341,3 @@ def _refusal(failure: Failure) -> str | None:
     """Return the scheduler's words when it refused the job."""
     record = failure.record
     return record.reason if record is not None and failure.job_id is None else None
-
-
-def _without_diagnosis(failure: Failure, reason: str) -> Diagnosis:
-    """Say honestly that there is none, with what the scheduler knows."""
-    record = failure.record
-    state = f"The scheduler says {record.state}." if record else "Nothing is known of its end."
-    return Diagnosis(
-        job_id=failure.job_id,
-        category="unknown",
-        cause="undiagnosed",
-        title="The failure could not be diagnosed",
-        explanation=f"The diagnosis itself failed: {reason}. {state}",
-        evidence=(),
-        confidence=0.0,
-        remedies=(
-            Remedy(
-                kind="inspect",
-                summary="Read the log",
-                details="\n".join(f"- `{file}`" for file in failure.log_files),
-            ),
-        ),
-        fingerprint="undiagnosed",
-    )
-
-
-def _ended_early(failure: Failure, diagnosis: Diagnosis) -> Diagnosis:
-    """Name a job that ended well while its learner did not reach its goal."""
-    evidence = diagnosis.evidence
-    if failure.record is not None:
-        evidence = (*evidence, Evidence(file="", line=0, text=f"State {failure.record.state}"))
-    return diagnosis.model_copy(
-        update={
-            "category": "unknown",
-            "cause": "ended-early",
-            "title": "The job ended without an error, but its learner did not reach the goal",
-            "explanation": (
-                "Nothing in the log or in the scheduler's record shows an error, yet the job "
-                "never reported that its learner is done. A script that ends early "
-                "(`exit 0`), or a manager that could not be reached, looks like this."
-            ),
-            "confidence": 0.4,
-            "evidence": evidence,
-            "fingerprint": "ended-early",
-            "remedies": (
-                Remedy(kind="inspect", summary="Look for an early exit in `extra_script`"),
-            ),
-        },
-    )

@@ -85,23 +85,26 @@ def local_run(
         Further arguments of ``adaptive_scheduler.RunManager``.
 
     """
-    if " " in name:
-        raise UsageError(f"The name {name!r} must not contain spaces.")
-    if len(learners) != len(fnames):
-        raise UsageError(
-            f"There are {len(learners)} learners and {len(fnames)} fnames; give one file each.",
-        )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    resources = {
+        "cores": cores,
+        "memory": memory,
+        "time": time,
+        "num_threads": num_threads,
+        "executor_type": executor_type,
+        "extra_env_vars": extra_env_vars,
+        "extra_script": extra_script,
+    }
+    _check_arguments(name, learners, fnames, resources)
+    # Absolute: a notebook that changes its folder must not lose its jobs.
+    folder = Path(folder).expanduser().absolute()
+    fnames = [_absolute(fname) for fname in fnames]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(f"folder={str(folder)!r} can't be made: {exc.strerror}.") from exc
     scheduler = LocalScheduler(
-        cores=cores,
+        **resources,
         max_cores=max_cores,
-        memory=memory,
-        time=time,
-        num_threads=num_threads,
-        executor_type=executor_type,
-        extra_env_vars=extra_env_vars,
-        extra_script=extra_script,
         keep_running=keep_running,
         log_folder=folder / "logs",
         batch_folder=folder / "batch_scripts",
@@ -136,6 +139,32 @@ def local_run(
     if private is not None:
         weakref.finalize(run_manager, shutil.rmtree, private, ignore_errors=True)
     return run_manager
+
+
+def _check_arguments(
+    name: str,
+    learners: list[Any],
+    fnames: list[Any],
+    resources: dict[str, Any],
+) -> None:
+    if " " in name or "/" in name or not name:
+        raise UsageError(f"The name {name!r} must be a word without spaces and slashes.")
+    if len(learners) != len(fnames):
+        raise UsageError(
+            f"There are {len(learners)} learners and {len(fnames)} fnames; give one file each.",
+        )
+    for resource, value in resources.items():
+        if isinstance(value, tuple) and len(value) != len(learners):
+            raise UsageError(
+                f"{resource} has {len(value)} elements for {len(learners)} learners; give one "
+                "element for each learner, or one value for all.",
+            )
+
+
+def _absolute(fname: Any) -> Any:
+    if isinstance(fname, list | tuple):  # of a BalancingLearner
+        return [str(Path(name).expanduser().absolute()) for name in fname]
+    return str(Path(fname).expanduser().absolute())
 
 
 def _private_folder() -> Path:

@@ -23,6 +23,13 @@ class MultiRunManager(EngineMultiRunManager):
             if self._widget is not None:
                 self._update_widget()
 
+    def remove_run_manager(self, name: str) -> None:
+        """Cancel a run and remove its tab."""
+        panel = self._info_widgets.get(name)
+        super().remove_run_manager(name)
+        if panel is not None:
+            panel.close()
+
     def groups(self) -> dict[str, list[FailureGroup]]:
         """Return the groups of failures of each run, by its name."""
         return {

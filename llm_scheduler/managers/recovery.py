@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.engine.job_search import find_jobs
 from llm_scheduler.engine.log_keeper import LogKeeper
+from llm_scheduler.errors import SchedulerError
 from llm_scheduler.managers.failure_report import log_files
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.managers.job_queue import JobQueue
 
 
-def keep_logs(store: FailureStore, keeper: LogKeeper) -> None:
+def keep_logs(store: FailureStore, keeper: LogKeeper, queue: JobQueue) -> None:
     """Link the logs of open attempts, before a clean-up moves or deletes them."""
-    keeper.follow(store.open_attempts())
+    attempts = store.open_attempts()
+    # A scheduler that does not answer is asked again when the run has started.
+    with suppress(SchedulerError):
+        _find_lost_ids(attempts, queue)
+    store.write_attempts(attempts)
+    keeper.follow(attempts)
 
 
 def drop_open(store: FailureStore) -> None:

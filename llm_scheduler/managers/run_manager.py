@@ -8,8 +8,9 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
 from adaptive_scheduler.server_support import RunManager as EngineRunManager
@@ -22,17 +23,17 @@ from llm_scheduler.engine.log_keeper import LogKeeper
 from llm_scheduler.errors import LLMSchedulerError, StoreError, UsageError
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.managers.job_manager import JobManager
+from llm_scheduler.managers.job_queue import JobQueue
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.managers.recovery import drop_open, keep_logs
 from llm_scheduler.managers.snapshot import JobRow, make_rows
 
-if TYPE_CHECKING:
-    import ipywidgets
-
 log = logging.getLogger(__name__)
 
 _BOOKKEEPING_S = 2.0
-_PANEL = "llm_scheduler.widgets.failures"
+_SETTLE_S = 180.0
+"""A run does not wait longer for diagnoses; the next session makes those left."""
+_PANEL = "llm_scheduler.widgets.run_panel"
 
 
 class RunManager(EngineRunManager):
@@ -80,12 +81,16 @@ class RunManager(EngineRunManager):
         llm_settings, problem = make_llm_settings(llm, settings)
         load_catalog(settings.catalog_dirs)  # a wrong file is said now, not after a failure
         job_name = kwargs.get("job_name", "adaptive-scheduler")
+        if max_restarts is not None and max_restarts < 0:
+            raise UsageError(f"max_restarts={max_restarts} makes no sense; give 0 or more.")
         store, keeper, store_problem = _open_store(kwargs.get("db_fname"), job_name, settings)
         # The engine's clean-up cancels jobs of earlier sessions and deletes their logs.
-        keep_logs(store, keeper)
+        with suppress(StoreError):  # said by the manager below
+            keep_logs(store, keeper, JobQueue(scheduler))
         if kwargs.get("cleanup_first"):
             _cancel_namesakes(job_name)
-            drop_open(store)
+            with suppress(StoreError):
+                drop_open(store)
         self._keeper = keeper
         super().__init__(scheduler, learners, fnames, **kwargs)
         self.restart_cancelled = restart_cancelled
@@ -168,6 +173,9 @@ class RunManager(EngineRunManager):
             )
         self._note_start_times()
         self.end_time = time.time()
+        # People of the engine wait for this task: it ends when all is explained.
+        await self.llm_manager.settled(_SETTLE_S)
+        self.llm_manager.cancel()
         if not database.done():
             self.database_manager.cancel()
         if self.kill_manager is not None:
@@ -222,15 +230,9 @@ class RunManager(EngineRunManager):
         """
         if self.task is None:
             raise UsageError("The run is not started; call `run_manager.start()` first.")
-        begin = time.monotonic()
         tasks = [task for task in (self.task, self.job_manager.task) if task is not None]
         _, running = await asyncio.wait(tasks, timeout=timeout_s)
-        left = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - begin))
-        if running:
-            return "running"
-        if self.llm_manager.is_started and not await self.llm_manager.settled(left):
-            return "running"
-        return self.status()
+        return "running" if running else self.status()
 
     async def _finish(self, timeout_s: float | None) -> str:
         status = await self.finished(timeout_s)
@@ -349,16 +351,16 @@ class RunManager(EngineRunManager):
 
         box = self.info_box()
         display.display(box)  # type: ignore[no-untyped-call]
+        box.was_shown()
         return box
 
-    def info_box(self) -> ipywidgets.VBox:
+    def info_box(self) -> Any:
         """Return the panel without showing it."""
-        import ipywidgets
         from adaptive_scheduler.widgets import info
 
         # By name: panels are a layer above and know of managers, not the reverse.
-        make_panel = importlib.import_module(_PANEL).failures_panel
-        return ipywidgets.VBox([info(self, display_widget=False), make_panel(self.llm_manager)])
+        run_panel = importlib.import_module(_PANEL).run_panel
+        return run_panel(info(self, display_widget=False), self.llm_manager)
 
 
 def _cancel_namesakes(job_name: str) -> None:
@@ -369,9 +371,10 @@ def _cancel_namesakes(job_name: str) -> None:
     """
     for reference in ACTIVE_RUN_MANAGERS:
         old = reference()
-        if isinstance(old, RunManager) and old.job_name == job_name and old.task is not None:
-            if not old.task.done():
-                old.cancel()
+        if not isinstance(old, RunManager) or old.job_name != job_name or old.task is None:
+            continue
+        if not old.task.done():
+            old.cancel()
 
 
 def _open_store(
@@ -387,7 +390,7 @@ def _open_store(
     except StoreError as exc:
         if "newer version" in str(exc):
             raise
-        folder = settings.state_dir / "runs" / str(beside).strip("/").replace("/", "-")[-100:]
+        folder = settings.state_dir / "runs" / sha256(str(beside).encode()).hexdigest()[:16]
         store = FailureStore(folder / f"{job_name}.failures.sqlite")
         problem = f"{exc}. Failures are kept in {folder} instead."
     return store, LogKeeper(store.path.with_suffix(".logs")), problem

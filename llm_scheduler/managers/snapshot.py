@@ -27,7 +27,7 @@ class JobRow:
     elapsed_s: float | None
     """Since the job was submitted, or how long the last one ran."""
     note: str
-    """Title of the last diagnosis; empty when nothing failed."""
+    """Title of the last diagnosis, or what a waiting learner waits for."""
 
 
 def make_rows(run_manager: RunManager) -> list[JobRow]:
@@ -40,31 +40,39 @@ def make_rows(run_manager: RunManager) -> list[JobRow]:
         a.index: a for a in run_manager.job_manager.watch.attempts.values() if not a.leftover
     }
     database = run_manager.database_manager
-    ended = run_manager.end_time is not None
     rows = []
     for index, job_name in enumerate(run_manager.job_names):
         files = database.learner_files(index)
         failure_ = last.get(files)
-        attempt = attempts.get(index)
+        attempt = run_manager.job_manager.last.get(index) or attempts.get(index)
+        lives = index in attempts
         state: RowState
-        elapsed_s = None
-        job_id = None
-        if attempt is not None:
-            job_id = attempt.job_id
-            elapsed_s = max(0.0, (datetime.now(UTC) - attempt.submitted_at).total_seconds())
         if database.is_learner_done(index):
             state = "done"
-        elif attempt is not None:
-            state = "pending" if attempt.state in ("", "PENDING", "CONFIGURING") else "running"
+        elif lives:
+            waits = attempts[index].state in ("", "PENDING", "CONFIGURING")
+            state = "pending" if waits else "running"
         elif index in database.held:
             state = "held"
-        elif failure_ is not None:
-            state = "failed"
         else:
-            state = "failed" if ended else "waiting"
-        if attempt is None and failure_ is not None:
-            job_id = failure_.job_id
-            elapsed_s = failure_.record.elapsed_s if failure_.record else None
+            state = "failed" if failure_ is not None else "waiting"
         title = failure_.diagnosis.title if failure_ and failure_.diagnosis else ""
+        if state == "waiting":
+            title = _why_it_waits(run_manager, index)
+        job_id = attempt.job_id if attempt else failure_.job_id if failure_ else None
+        elapsed_s = None
+        if not lives and failure_ is not None and failure_.record is not None:
+            elapsed_s = failure_.record.elapsed_s
+        elif attempt is not None:
+            ended_at = attempt.ended_at or datetime.now(UTC)
+            elapsed_s = max(0.0, (ended_at - attempt.submitted_at).total_seconds())
         rows.append(JobRow(index, files[0], job_name, job_id, state, elapsed_s, title))
     return rows
+
+
+def _why_it_waits(run_manager: RunManager, index: int) -> str:
+    database = run_manager.database_manager
+    missing = [i for i in database.dependencies.get(index, []) if not database.is_learner_done(i)]
+    if missing:
+        return f"waits for learner {', '.join(map(str, missing))}"
+    return "was not started" if run_manager.end_time is not None else ""

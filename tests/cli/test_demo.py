@@ -120,9 +120,30 @@ def test_ctrl_c_ends_jobs_and_says_where_the_files_are(cli_argv, cli_env, tmp_pa
     text = shown.decode(errors="replace")
     assert status == 130, text
     assert "Interrupted; the jobs were cancelled. The files are in" in text
-    assert "Traceback" not in text
+    for word in ("Traceback", "never awaited", "Task was destroyed"):
+        assert word not in text
     assert not processes_of(folder)
     assert not (folder / "small-disk").is_mount()
+
+
+def test_ctrl_c_before_any_job(cli_argv, cli_env, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*cli_argv, "demo", "--plain", "--folder", "stopped"],
+        env=cli_env | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert "Loading" in process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert err == "Interrupted before any job was started.\n"
+    assert not (tmp_path / "stopped").exists()
 
 
 def _read(terminal: int) -> bytes:
@@ -148,6 +169,22 @@ def test_options_are_checked(tmp_path: Path) -> None:
     check_demo_options(tmp_path, 1)
     with pytest.raises(UsageError, match="cores=0 makes no sense"):
         check_demo_options(tmp_path, 0)
+
+
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        ("/dev/null", "'/dev/null' is not a folder"),
+        ("/dev/null/deep", "'/dev/null' is not a folder"),
+        ("/proc/demo", "'/proc/demo' can't be made or written"),
+    ],
+)
+def test_folders_that_cannot_be(cli, folder: str, sentence: str) -> None:
+    done = cli("demo", "--folder", folder)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Errno" not in done.stderr
+    assert done.stdout == ""
 
 
 def test_surprises_are_named() -> None:

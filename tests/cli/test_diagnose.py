@@ -84,8 +84,8 @@ def test_gz_folder_fifo_and_junk(cli, make_log, tmp_path: Path) -> None:
     found = {str(item["log"]): item["category"] for item in objects(done.stdout)}
     assert found["logs/deep/x-7.out"] == "file_not_found"
     assert found["logs/slurm-8.out.gz"] == "file_not_found"
-    assert "logs/junk.log" in found
-    assert "logs/empty.err" in found
+    assert found["logs/junk.log"] == "unknown"
+    assert found["logs/empty.err"] == "unknown"
 
 
 def test_missing_logs_are_1_and_the_others_are_read(cli, make_log) -> None:
@@ -192,6 +192,31 @@ def test_exit_codes_as_sacct_shows_them() -> None:
     for text in ("", "x", "1:", ":9", "-1", "1:2:3"):
         with pytest.raises(UsageError, match="for example 1 or 0:9"):
             parse_exit_code(text)
+
+
+def test_exit_codes_that_do_not_exist_are_refused() -> None:
+    assert parse_exit_code("255:64") == (255, 64)
+    # As sacct shows a job that ran out of memory.
+    assert parse_exit_code("0:125") == (0, 125)
+    for text in ("999:1", "256", "1:65"):
+        with pytest.raises(UsageError, match="codes end at 255 and signals at 64"):
+            parse_exit_code(text)
+    with pytest.raises(UsageError, match="Where PBS shows 271, give 0:15"):
+        parse_exit_code("271")
+
+
+def test_jobs_that_have_not_ended(cli, make_log, tmp_path: Path) -> None:
+    for name in ("a.out", "b.out"):
+        (tmp_path / name).touch()
+    done = cli("diagnose", "--state", "RUNNING", "a.out", "b.out")
+    assert done.returncode == 0
+    assert "the job is still running" in done.stdout
+    assert "failed" not in done.stdout
+    assert "failures of" not in done.stdout
+    make_log("name_error", "c.out")
+    done = cli("diagnose", "--state", "RUNNING", "c.out")
+    assert "NameError: name 'temprature' is not defined" in flat(done.stdout)
+    assert "the job is still running" in flat(done.stdout)
 
 
 def test_the_record_is_what_the_person_knows() -> None:

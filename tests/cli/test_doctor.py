@@ -164,6 +164,46 @@ def test_a_state_folder_that_cannot_be_written(settings_env: pytest.MonkeyPatch)
     assert "can't be written" in check.detail
 
 
+@pytest.mark.parametrize(
+    ("folder", "barrier"),
+    [("file", "file"), ("file/deep/er", "file"), ("nowhere", "nowhere")],
+)
+def test_a_state_folder_that_is_none(
+    settings_env: pytest.MonkeyPatch,
+    tmp_path: Path,
+    folder: str,
+    barrier: str,
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    settings_env.setenv("LLM_SCHEDULER_STATE_DIR", str(tmp_path / folder))
+    check = machine.check_state_folder("state folder")
+    assert check.status == "error"
+    assert check.detail.endswith(f"{tmp_path / barrier} is not a folder")
+
+
+def test_a_device_as_state_folder(settings_env: pytest.MonkeyPatch) -> None:
+    settings_env.setenv("LLM_SCHEDULER_STATE_DIR", "/dev/null")
+    check = machine.check_state_folder("state folder")
+    assert (check.status, check.detail) == ("error", "/dev/null is not a folder")
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_relative_state_folder(
+    settings_env: pytest.MonkeyPatch,
+    tmp_path: Path,
+    exists: bool,
+) -> None:
+    settings_env.chdir(tmp_path)
+    settings_env.setenv("LLM_SCHEDULER_STATE_DIR", "own/state")
+    if exists:
+        (tmp_path / "own" / "state").mkdir(parents=True)
+    check = machine.check_state_folder("state folder")
+    assert check.status == "warning"
+    assert "depends on the current folder" in check.detail
+    assert "full path" in check.advice
+
+
 def test_a_current_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/proc")
     assert machine.check_current_folder("current folder").status == "error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from adaptive_scheduler._server_support.common import MaxRestartsReachedError
 
+from llm_scheduler.errors import UsageError
 from llm_scheduler.managers.diagnosis_pool import DiagnosisPool
 from llm_scheduler.managers.run_manager import RunManager
 from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
@@ -210,13 +212,63 @@ async def test_a_broken_diagnosis_changes_nothing_about_the_jobs(runs, command):
     assert {f.diagnosis.cause for f in run.llm_manager.failures()} == {"undiagnosed"}
 
 
-async def test_a_store_that_can_not_be_written_loses_no_failure(runs):
-    run = runs(["exit 1"])
+def lock(store):
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    return other
+
+
+def corrupt(store):
+    store.path.write_bytes(b"junk" * 5000)
+
+
+@pytest.mark.parametrize("spoil", [lock, corrupt, lambda store: store.close()])
+async def test_a_broken_store_stops_no_job_and_loses_no_failure(runs, spoil, monkeypatch):
+    monkeypatch.setattr("llm_scheduler.managers.failure_store.PAUSE_S", 600.0)
+    run = runs([NAME_ERROR, KEY_ERROR])
+    other = spoil(run.llm_manager.store)
     run.start()
-    run.llm_manager.store.close()
+    assert await run.finished(120) == "failed"
+    assert len(run.llm_manager.failures()) == 2
+    assert len(run.llm_manager.groups()) == 2
+    assert "memory only" in run.llm_manager.problem
+    if other is not None:
+        other.close()
+
+
+async def test_what_could_not_be_written_is_written_later(runs, monkeypatch):
+    monkeypatch.setattr("llm_scheduler.managers.failure_store.PAUSE_S", 0.0)
+    run = runs(["exit 1"], max_restarts=None, restart_cancelled=True)
+    other = lock(run.llm_manager.store)
+    run.start()
+    await until(lambda: run.llm_manager.failures())
+    other.close()
+    await until(lambda: len(run.llm_manager.failures()) >= 2)
+    await until(lambda: not run.llm_manager.problem)
+    await until(lambda: len(run.llm_manager.store.failures()) >= 2)
+
+
+async def test_the_engines_way_to_wait_ends_when_all_is_explained(runs):
+    run = runs([NAME_ERROR, KEY_ERROR])
+    run.start()
+    await run.task
+    assert len(run.llm_manager.groups()) == 2
+    assert run.status() == "failed"
+
+
+async def test_a_question_after_the_end(runs):
+    run = runs([NAME_ERROR])
+    run.start()
     await run.finished(60)
-    assert len(run.llm_manager.failures()) <= 1
-    assert run.llm_manager.problem
+    await run.close()
+    (failure,) = run.llm_manager.failures()
+    assert await run.llm_manager.diagnose_failed_job(failure.job_id) is failure.diagnosis
+    undiagnosed = failure.model_copy(update={"diagnosis": None})
+    run.llm_manager._failures[failure.attempt] = undiagnosed
+    again = await run.llm_manager.diagnose_failed_job(failure.job_id)
+    assert again == failure.diagnosis
+    with pytest.raises(UsageError, match="not known to have failed"):
+        await run.llm_manager.diagnose_failed_job("999")
 
 
 async def test_known_failures_after_a_restart(runs):
@@ -279,6 +331,9 @@ async def test_the_kill_manager_keeps_logs_and_never_blocks(runs, tmp_path):
     assert loop_thread not in threads
     (failure,) = run.llm_manager.failures()
     assert "srun: error" in read(failure.log_files)
+    assert failure.diagnosis.title.startswith("The kill manager cancelled the job")
+    assert failure.diagnosis.evidence[0].text == "srun: error: task 0 failed"
+    assert failure.diagnosis.evidence[0].line == 1
 
 
 async def test_snapshot(runs):
@@ -294,3 +349,23 @@ async def test_the_plain_wait_explains_itself_in_a_notebook(runs):
     run.start()
     with pytest.raises(ValueError, match=r"await run_manager\.finished"):
         run.wait()
+
+
+async def test_a_learner_that_waits_for_a_failed_one_says_so(runs):
+    run = runs(["exit 1", "exit 0"], dependencies={1: [0]})
+    run.start()
+    await run.finished(60)
+    waiting = run.snapshot()[1]
+    assert (waiting.state, waiting.note) == ("waiting", "waits for learner 0")
+
+
+async def test_ended_learners_keep_their_job_in_the_table(runs):
+    run = runs(["sleep 0.3; exit 0"])
+    run.start()
+    await until(lambda: run.job_manager.watch.attempts)
+    run.database_manager._stop_request(run.fnames[0])
+    await run.finished(60)
+    (row,) = run.snapshot()
+    assert row.state == "done"
+    assert row.job_id is not None
+    assert row.elapsed_s > 0

@@ -17,7 +17,7 @@ POINTS = [
     ("llm_scheduler.managers.failure_store:FailureStore.write_attempts", 1, "before"),
     ("llm_scheduler.managers.failure_store:FailureStore.write_attempts", 1, "after"),
     ("llm_scheduler.engine.local_scheduler:LocalScheduler.start_job", 2, "after"),
-    ("llm_scheduler.engine.failure_watch:FailureWatch.see", 5, "after"),
+    ("llm_scheduler.engine.failure_watch:FailureWatch.see", 2, "after"),
     ("llm_scheduler.engine.log_keeper:LogKeeper.keep", 1, "before"),
     ("llm_scheduler.engine.log_keeper:LogKeeper.keep", 2, "after"),
     ("llm_scheduler.managers.failure_store:FailureStore.add_failures", 1, "before"),

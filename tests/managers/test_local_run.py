@@ -207,14 +207,14 @@ async def test_a_runtime_folder_that_is_not_there(local_run, tmp_path, monkeypat
 
 @pytest.mark.parametrize("name", ["my run", " "])
 def test_a_name_with_blanks_is_refused(tmp_path, name):
-    with pytest.raises(UsageError, match="must not contain spaces"):
+    with pytest.raises(UsageError, match="without spaces"):
         llm_scheduler.local_run([make_learner()], ["a.pickle"], name=name, folder=tmp_path)
 
 
 def test_unequal_numbers_are_refused(tmp_path):
     with pytest.raises(UsageError, match="2 learners and 1 fnames"):
         llm_scheduler.local_run([make_learner()] * 2, ["a.pickle"], folder=tmp_path)
-    with pytest.raises(UsageError, match="one element per learner"):
+    with pytest.raises(UsageError, match="elements for 2 learners"):
         llm_scheduler.local_run(
             [make_learner()] * 2,
             ["a.pickle", "b.pickle"],
@@ -222,3 +222,41 @@ def test_unequal_numbers_are_refused(tmp_path):
             memory=("1GB", "1GB"),
             time=("1:00",),
         )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"memory": ("1GB",)}, "memory has 1 elements for 2 learners"),
+        ({"name": "a/b"}, "must be a word"),
+        ({"max_restarts": -1}, "max_restarts=-1"),
+    ],
+)
+def test_arguments_that_make_no_sense(tmp_path, arguments, words):
+    learners = [adaptive.Learner1D(abs, bounds=(-1, 1)) for _ in range(2)]
+    fnames = [tmp_path / f"{i}.pickle" for i in range(2)]
+    with pytest.raises(UsageError, match=words):
+        llm_scheduler.local_run(learners, fnames, folder=tmp_path / "run", **arguments)
+
+
+def test_a_folder_that_can_not_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="can't be made"):
+        llm_scheduler.local_run([], [], folder=tmp_path / "file" / "run")
+
+
+async def test_a_changed_folder_loses_no_jobs(tmp_path, monkeypatch):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "after").mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+    learner = adaptive.Learner1D(abs, bounds=(-1, 1))
+    run = llm_scheduler.local_run(
+        [learner], ["data/x.pickle"], folder="run", goal=lambda lr: lr.npoints >= 5, quiet=True
+    )
+    monkeypatch.chdir(tmp_path / "after")
+    run.start()
+    assert await run.finished(120) == "finished"
+    assert list((tmp_path / "after").iterdir()) == []
+    assert (tmp_path / "before" / "data" / "x.pickle").exists()
+    await run.close()
+    run.scheduler.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,29 @@ async def test_failures_while_the_manager_was_away(runs, slurm):
     await again.llm_manager.settled(60)
     (failure,) = again.llm_manager.failures()
     assert (failure.job_id, failure.known) == (attempt.job_id, False)
-    assert failure.diagnosis.category == "code_error"
+    assert failure.diagnosis.category == "code_error", failure
     assert "KeyError" in Path(failure.log_files[0]).read_text()
     await until_running(again)
+
+
+async def test_a_job_whose_id_was_never_noted(runs, slurm):
+    """The manager died between the submission and writing its answer down."""
+    run = runs([KEY_ERROR])
+    run.start()
+    await until(lambda: attempts(run) and attempts(run)[0].job_id)
+    (attempt,) = attempts(run)
+    await until(lambda: run.job_manager._starting.done())
+    run.job_manager.task.cancel()
+    await run.close()
+    with sqlite3.connect(run.llm_manager.store.path) as database:
+        database.execute("UPDATE attempts SET job_id = NULL, log_files = '[]', outcome = NULL")
+        database.execute("DELETE FROM failures")
+    database.close()
+    await asyncio.to_thread(slurm.await_states, [attempt.job_id], {"FAILED"})
+    again = runs([HANG])  # its clean-up deletes the logs of earlier jobs
+    again.start()
+    await until(lambda: again.llm_manager.failures())
+    await again.llm_manager.settled(60)
+    (failure,) = again.llm_manager.failures()
+    assert failure.job_id == attempt.job_id
+    assert "KeyError" in Path(failure.log_files[0]).read_text()

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,11 +127,12 @@ def start_demo(folder: str | Path, *, cores: int | None = None) -> DemoRun:
     Raises
     ------
     UsageError
-        The folder has files in it, or `cores` is not positive.
+        The folder has files in it or can't be made, or `cores` is not positive.
 
     """
     folder = Path(folder).absolute()
     check_demo_options(folder, cores)
+    make_demo_folder(folder)
     from llm_scheduler.managers.local_run import local_run
 
     module = write_modules(folder)
@@ -168,9 +170,29 @@ def check_demo_options(folder: Path, cores: int | None) -> None:
     if cores is not None and cores < 1:
         msg = f"cores={cores!r} makes no sense; give 1 or more."
         raise UsageError(msg)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        msg = f"Folder {str(folder)!r} is not empty; name a new one."
-        raise UsageError(msg)
+    try:
+        blocking = next(p for p in (folder, *folder.parents) if p.exists() or p.is_symlink())
+        if not blocking.is_dir():
+            msg = f"{str(blocking)!r} is not a folder; name another place for the demo."
+            raise UsageError(msg)
+        if blocking == folder and any(folder.iterdir()):
+            msg = f"Folder {str(folder)!r} is not empty; name a new one."
+            raise UsageError(msg)
+    except OSError as exc:
+        msg = f"Folder {str(folder)!r} can't be used ({exc.strerror}); name a new one."
+        raise UsageError(msg) from exc
+
+
+def make_demo_folder(folder: Path) -> None:
+    """Make the folder; raise `UsageError` where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        # Without its reason: in /proc it would be that there is no such file.
+        msg = f"Folder {str(folder)!r} can't be made or written; name one where you may write."
+        raise UsageError(msg) from exc
 
 
 def find_surprises(
@@ -221,7 +243,14 @@ def _mount_small_disk(folder: Path) -> bool:
     folder.mkdir()
     argv = [mount, "-t", "tmpfs", "-o", "size=1m,mode=0700", "llm-scheduler-demo", str(folder)]
     try:
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=10)
+        # A session of its own: Ctrl-C in the terminal must not reach it.
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            check=False,
+            timeout=10,
+            start_new_session=True,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     if done.returncode != 0:
@@ -234,7 +263,13 @@ def _unmount(folder: Path) -> None:
     # Lazily: a process that still dies must not keep the file system mounted.
     umount = shutil.which("umount") or "umount"
     try:
-        subprocess.run([umount, "-l", str(folder)], capture_output=True, check=False, timeout=10)
+        subprocess.run(
+            [umount, "-l", str(folder)],
+            capture_output=True,
+            check=False,
+            timeout=10,
+            start_new_session=True,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return
     if not folder.is_mount():

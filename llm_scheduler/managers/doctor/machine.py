@@ -95,15 +95,21 @@ def check_state_folder(name: str) -> Check:
         folder = Settings.load().state_dir
     except ConfigError:
         return Check(name, "warning", "unknown, as the settings can't be read", "See settings.")
+    advice = "Set LLM_SCHEDULER_STATE_DIR to a folder on a local disk where you may write."
+    place = _nearest_place(folder)
+    if not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises for links it may not follow
+        through = "" if place == folder else f"{folder}: "
+        return Check(name, "error", f"{through}{place} is not a folder", advice)
     kind = _find_network(folder)
     if kind:
         advice = "Set LLM_SCHEDULER_STATE_DIR to a folder on a local disk: a database can be lost."
         return Check(name, "warning", f"{folder} lies on {kind}, a network file system", advice)
-    place = _nearest_folder(folder)
     problem = _find_write_problem(place) or _find_database_problem(place)
     if problem:
-        advice = "Set LLM_SCHEDULER_STATE_DIR to a folder on a local disk where you may write."
         return Check(name, "error", f"{folder}: {problem}", advice)
+    if not folder.is_absolute():
+        detail = f"{folder} depends on the current folder, so each folder has its own"
+        return Check(name, "warning", detail, "Set LLM_SCHEDULER_STATE_DIR to a full path.")
     status, detail, advice = _judge_space(place)
     made = "" if folder.is_dir() else " (made when needed)"
     return Check(name, status, f"{folder}{made}: local and writable, {detail}", advice)
@@ -172,11 +178,12 @@ def _read_numbers(path: Path) -> tuple[int, ...]:
     return tuple(map(int, words)) if all(re.fullmatch(r"-?\d+", w) for w in words) else ()
 
 
-def _nearest_folder(path: Path) -> Path:
-    for folder in (path, *path.parents):
-        if folder.is_dir():
-            return folder
-    return Path("/")
+def _nearest_place(path: Path) -> Path:
+    """Return the path, or what of it is there already: a folder, or what bars the way."""
+    place = path
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    return place
 
 
 def _find_network(path: Path) -> str:
