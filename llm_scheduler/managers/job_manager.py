@@ -11,17 +11,15 @@ from typing import Any
 
 from adaptive_scheduler._server_support.common import MaxRestartsReachedError
 from adaptive_scheduler.server_support import JobManager as EngineJobManager
-from adaptive_scheduler.utils import _now
 
 from llm_scheduler.engine.attempts import Attempt, Verdict
 from llm_scheduler.engine.database_manager import DatabaseManager
 from llm_scheduler.engine.failure_watch import WAITING_STATES, Decision, FailureWatch
 from llm_scheduler.engine.live_queue import LiveJob
 from llm_scheduler.engine.log_keeper import LogKeeper
-from llm_scheduler.engine.submission import is_transient_refusal, submit_job
-from llm_scheduler.errors import SchedulerError, SubmissionRefused
-from llm_scheduler.managers.failure_report import log_files, make_failure, make_refusal
+from llm_scheduler.managers.failure_report import make_failure
 from llm_scheduler.managers.job_queue import JobQueue
+from llm_scheduler.managers.job_starter import JobStarter
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.managers.recovery import recover
 
@@ -30,7 +28,6 @@ log = logging.getLogger(__name__)
 MIN_INTERVAL_S = 2.0
 LOCAL_INTERVAL_S = 0.2
 _GROWTH = 1.5
-_CHUNK = 20
 _PORTION = 50
 _NOT_ITS_FAULT = frozenset({"PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED"})
 
@@ -79,16 +76,15 @@ class JobManager(EngineJobManager):
         """Failures of each learner since it was last released, by index."""
         self.last: dict[int, Attempt] = {}
         """The last job that was started for each learner, by index."""
-        self._foreign_names: set[str] = set()
-        self._retry_at: dict[int, float] = {}
-        self._n_refused = 0
-        self._accepted: set[str] = set()
+        self.foreign_names: set[str] = set()
+        """Names of ours that jobs of another session have."""
         self._judging: asyncio.Task[None] | None = None
-        self._starting: asyncio.Task[None] | None = None
-        self._wait_s = self._shortest_wait_s
+        self.starter = JobStarter(self)
+        self._wait_s = self.shortest_wait_s
 
     @property
-    def _shortest_wait_s(self) -> float:
+    def shortest_wait_s(self) -> float:
+        """Seconds between looks at the queue while something happens."""
         shortest = LOCAL_INTERVAL_S if self.queue.is_local else MIN_INTERVAL_S
         return min(shortest, self.interval)
 
@@ -110,7 +106,7 @@ class JobManager(EngineJobManager):
                     return
                 await self._pause()
         finally:
-            for task in (self._judging, self._starting):
+            for task in (self._judging, self.starter.task):
                 if task is not None:
                     task.cancel()
                     with suppress(asyncio.CancelledError):
@@ -128,9 +124,9 @@ class JobManager(EngineJobManager):
             changed = False
         else:
             self.llm_manager.set_problem("queue", "")
-            self._begin_starting()
+            self.starter.begin()
         if changed or self.watch.undecided:
-            self._wait_s = self._shortest_wait_s
+            self._wait_s = self.shortest_wait_s
         else:
             self._wait_s = min(self._wait_s * _GROWTH, self.interval)
         return await self._is_over()
@@ -150,7 +146,7 @@ class JobManager(EngineJobManager):
     def _note_foreign(self, queue: Mapping[str, LiveJob]) -> None:
         """Remember names that jobs of another session hold: they must not be used twice."""
         own = {a.job_name for a in self.watch.attempts.values() if not a.leftover}
-        self._foreign_names = {job.name for job in queue.values()}.intersection(
+        self.foreign_names = {job.name for job in queue.values()}.intersection(
             self.job_names,
         ) - own
 
@@ -168,10 +164,10 @@ class JobManager(EngineJobManager):
         if database.n_done() == len(self.job_names):
             await self._close_finished()
             return True
-        for task in (self._judging, self._starting):
+        for task in (self._judging, self.starter.task):
             if task is not None and not task.done():
                 return False
-        if self.watch.attempts or self._foreign_names:
+        if self.watch.attempts or self.foreign_names:
             return False
         startable = database.startable()
         if not startable:
@@ -260,7 +256,7 @@ class JobManager(EngineJobManager):
             note = (
                 f"Somebody cancelled job {attempt.job_id}{by}; it is not started again by itself."
             )
-            self._hold(attempt.index, note)
+            self.hold(attempt.index, note)
             return True, note
         if record is None or record.state not in _NOT_ITS_FAULT:
             self.n_failed[attempt.index] = self.n_failed.get(attempt.index, 0) + 1
@@ -268,7 +264,7 @@ class JobManager(EngineJobManager):
         if self.max_restarts is not None and times > self.max_restarts:
             often = "once" if times == 1 else f"{times} times"
             note = f"It failed {often} and is not started again by itself (max_restarts)."
-            self._hold(attempt.index, note)
+            self.hold(attempt.index, note)
             return True, note
         if attempt.killed_because:
             return False, f"The kill manager cancelled it because {attempt.killed_because}."
@@ -276,123 +272,11 @@ class JobManager(EngineJobManager):
             return False, "It is not started again: the limit of job starts is reached."
         return False, "Its learner is started again."
 
-    def _hold(self, index: int, note: str) -> None:
+    def hold(self, index: int, note: str) -> None:
+        """Keep a learner from being started, for a reason said in a sentence."""
         self.database_manager.held[index] = note
 
     def _show_held(self) -> None:
         database = self.database_manager
         files = {file for index in database.held for file in database.learner_files(index)}
         self.llm_manager.set_held(files)
-
-    # -- starting jobs ----------------------------------------------------------------
-
-    def _begin_starting(self) -> None:
-        if self._starting is not None and not self._starting.done():
-            return
-        chosen = self._choose()
-        if chosen:
-            self._starting = asyncio.create_task(self._start(chosen))
-
-    def _choose(self) -> list[int]:
-        now = self.watch.now()
-        busy = self.watch.busy
-        room = min(
-            self.max_simultaneous_jobs - len(busy) - len(self._foreign_names),
-            self.max_job_starts - self.n_started,
-        )
-        startable = [
-            index
-            for index in self.database_manager.startable()
-            if index not in busy
-            and self.job_names[index] not in self._foreign_names
-            and self._retry_at.get(index, 0.0) <= now
-        ]
-        return startable[: max(0, room)]
-
-    async def _start(self, indices: Sequence[int]) -> None:
-        try:
-            for begin in range(0, len(indices), _CHUNK):
-                await self._start_chunk(indices[begin : begin + _CHUNK])
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:  # noqa: BLE001 - a scheduler that is down comes back
-            log.warning("jobs can't be started: %s", exc)
-            self.llm_manager.set_problem("start", f"Jobs can't be started: {exc}")
-        else:
-            self.llm_manager.set_problem("start", "")
-        self.llm_manager.warm_up()
-        self.trigger()
-
-    async def _start_chunk(self, indices: Sequence[int]) -> None:
-        attempts = [
-            Attempt(
-                index=index,
-                job_name=self.job_names[index],
-                learners=self.database_manager.learner_files(index),
-            )
-            for index in indices
-            if not self.database_manager.is_learner_done(index)
-        ]
-        llm, store = self.llm_manager, self.llm_manager.store
-        # Written down first: a manager that is killed right after the submission
-        # finds the job again by its name.
-        await llm.keep(store.write_attempts, attempts)
-        try:
-            for attempt in attempts:
-                if not await self._submit(attempt):
-                    break
-        finally:
-            written = [a for a in attempts if a.job_id is not None]
-            unsent = [(a, "not submitted") for a in attempts if a.attempt not in self._accepted]
-            self._accepted.clear()
-            await llm.keep(store.write_attempts, written)
-            await llm.keep(store.close_attempts, unsent)
-
-    async def _submit(self, attempt: Attempt) -> bool:
-        """Submit one job; say whether it is worth going on with the next."""
-        name, index = attempt.job_name, attempt.index
-        self.database_manager.mark_submitted(index, name)
-        try:
-            attempt.job_id = await asyncio.to_thread(
-                submit_job,
-                self.scheduler,
-                name,
-                index=None if self.scheduler.single_job_script else index,
-            )
-        except asyncio.CancelledError:
-            # It may have been submitted: the next session looks for it by its name.
-            self._accepted.add(attempt.attempt)
-            raise
-        except SubmissionRefused as exc:
-            self.database_manager.mark_failed([index])
-            return await self._refused(attempt, exc.stderr)
-        except SchedulerError:
-            self.database_manager.mark_failed([index])
-            raise
-        self._accepted.add(attempt.attempt)
-        self.last[index] = attempt
-        self.n_started += 1
-        self._n_refused = 0
-        self._request_times[name] = _now()
-        if attempt.job_id is not None:
-            attempt.log_files = log_files(self.scheduler, name, attempt.job_id)
-            self.database_manager.set_output_logs(index, attempt.log_files)
-        self.watch.add(attempt)
-        self.llm_manager.set_problem("submission", "")
-        return True
-
-    async def _refused(self, attempt: Attempt, words: str) -> bool:
-        if is_transient_refusal(words):
-            self._n_refused += 1
-            wait_s = min(300.0, self._shortest_wait_s * 2**self._n_refused)
-            self._retry_at[attempt.index] = self.watch.now() + wait_s
-            self.llm_manager.set_problem(
-                "submission",
-                f"The scheduler takes no jobs at the moment and is asked again: {words}",
-            )
-            return False
-        self._accepted.add(attempt.attempt)  # it is reported: that is its outcome
-        note = "The scheduler refused it; it is submitted again when you release it."
-        self._hold(attempt.index, note)
-        await self.llm_manager.report([make_refusal(attempt, words, note=note)])
-        return True

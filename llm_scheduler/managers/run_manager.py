@@ -283,6 +283,7 @@ class RunManager(EngineRunManager):
         held = list(self.database_manager.held)
         if learners is not None:
             wanted = {str(learner) for learner in learners}
+            wanted |= {str(Path(name).expanduser().absolute()) for name in wanted}
             held = [
                 index
                 for index in held

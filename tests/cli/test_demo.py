@@ -174,7 +174,7 @@ def test_options_are_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "sentence"),
     [
-        ("/dev/null", "'/dev/null' is not a folder"),
+        ("/dev/null", "'/dev/null' can't be used: it is not a folder"),
         ("/dev/null/deep", "'/dev/null' is not a folder"),
         ("/proc/demo", "'/proc/demo' can't be made or written"),
     ],

@@ -22,8 +22,7 @@ NameError: name 'rho' is not defined
 """
 OOM_LINES = (
     "llm_scheduler: error: memory limit exceeded: used 431.2 MB of 400.0 MB; the job was killed",
-    "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=20.batch. Some of your processes "
-    "may have been killed by the cgroup out-of-memory handler.",
+    "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=20.batch.",
     "slurmstepd: error: Exceeded step memory limit at some point.",
     "slurmstepd: error: Job 20 exceeded memory limit (500000 > 400000), being killed",
 )
@@ -76,7 +75,7 @@ def test_a_record_counts_more_than_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Größe: ä ö ü é è\n".encode("latin-1") * 30,
+        "Die Größe der Fläche fällt\n".encode("latin-1") * 30,
         "größe → 3 µm, 完成\n".encode() * 3,
         b"\x1b[32m10%\x1b[0m\r" * 200 + b"\n",
         bytes(400_000) + b"iteration 3 of 4\n",

@@ -215,7 +215,7 @@ async def test_a_job_whose_id_was_never_noted(runs, slurm):
     run.start()
     await until(lambda: attempts(run) and attempts(run)[0].job_id)
     (attempt,) = attempts(run)
-    await until(lambda: run.job_manager._starting.done())
+    await until(lambda: run.job_manager.starter.task.done())
     run.job_manager.task.cancel()
     await run.close()
     with sqlite3.connect(run.llm_manager.store.path) as database:

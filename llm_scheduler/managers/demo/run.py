@@ -173,7 +173,8 @@ def check_demo_options(folder: Path, cores: int | None) -> None:
     try:
         blocking = next(p for p in (folder, *folder.parents) if p.exists() or p.is_symlink())
         if not blocking.is_dir():
-            msg = f"{str(blocking)!r} is not a folder; name another place for the demo."
+            which = "it" if blocking == folder else repr(str(blocking))
+            msg = f"{str(folder)!r} can't be used: {which} is not a folder; name a new one."
             raise UsageError(msg)
         if blocking == folder and any(folder.iterdir()):
             msg = f"Folder {str(folder)!r} is not empty; name a new one."
