@@ -28,6 +28,8 @@ class DatabaseManager(EngineDatabaseManager):
         super().__init__(*args, **kwargs)
         self.held: dict[int, str] = {}
         """Learners that are not started, by index, with the reason in a sentence."""
+        self.named_fnames: list[Any] | None = None
+        """The files as the user named them, when `fnames` holds their absolute paths."""
 
     def _setup(self) -> None:
         if self._db is not None:  # started again after it had ended
@@ -147,8 +149,8 @@ class DatabaseManager(EngineDatabaseManager):
         return index < len(self.fnames) and self.learner_files(index) == files
 
     def learner_files(self, index: int) -> tuple[str, ...]:
-        """Return the files of a learner."""
-        fname = self.fnames[index]
+        """Return the files of a learner, as the user named them."""
+        fname = (self.named_fnames or self.fnames)[index]
         many = isinstance(fname, list | tuple)
         return tuple(str(Path(name)) for name in (fname if many else [fname]))
 

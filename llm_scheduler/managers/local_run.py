@@ -97,7 +97,7 @@ def local_run(
     _check_arguments(name, learners, fnames, resources)
     # Absolute: a notebook that changes its folder must not lose its jobs.
     folder = Path(folder).expanduser().absolute()
-    fnames = [_absolute(fname) for fname in fnames]
+    absolute = [_absolute(fname) for fname in fnames]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -130,12 +130,13 @@ def local_run(
     run_manager = RunManager(
         scheduler,
         learners,
-        fnames,
+        absolute,
         llm=llm,
         restart_cancelled=restart_cancelled,
         max_restarts=max_restarts,
         **arguments,
     )
+    run_manager.database_manager.named_fnames = list(fnames)
     if private is not None:
         weakref.finalize(run_manager, shutil.rmtree, private, ignore_errors=True)
     return run_manager

@@ -283,12 +283,12 @@ class RunManager(EngineRunManager):
         held = list(self.database_manager.held)
         if learners is not None:
             wanted = {str(learner) for learner in learners}
-            wanted |= {str(Path(name).expanduser().absolute()) for name in wanted}
             held = [
                 index
                 for index in held
                 if str(index) in wanted
                 or wanted.intersection(self.database_manager.learner_files(index))
+                or str(self.fnames[index]) in wanted
             ]
         if not held:
             return
