@@ -255,7 +255,7 @@ def time_starts(folder: Path, n: int, *, ours: bool, slurm: bool) -> float:
             scheduler.close()
 
 
-def measure_starts(folder: Path, n: int, *, slurm: bool, rounds: int = 5) -> bool:
+def measure_starts(folder: Path, n: int, *, slurm: bool, rounds: int = 9) -> bool:
     """How fast jobs are started, against the plain engine; rounds take turns."""
     times: dict[bool, list[float]] = {True: [], False: []}
     for i in range(rounds):

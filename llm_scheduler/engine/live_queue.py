@@ -21,6 +21,8 @@ from llm_scheduler.errors import SchedulerError, UsageError
 Kind = Literal["slurm", "pbs"]
 
 IDS_PER_CANCEL = 200
+# Short forms of the names in `LIVE_STATES`, as squeue takes them.
+_LIVE_CODES = "PD,R,S,CG,CF,ST,RQ,RH,RF,SE,SI,SO,RS,RD"
 # A job that has ended by itself needs no cancelling.
 _ALREADY_GONE = (
     "invalid job id",
@@ -60,8 +62,7 @@ def read_live_queue(kind: Kind, *, timeout_s: float = 30) -> dict[str, LiveJob]:
         If the scheduler does not answer: an empty queue would mean that all jobs ended.
     """
     if kind == "slurm":
-        done = squeue.run_squeue("--states=all", f"--user={_user()}", timeout_s=timeout_s)
-        rows = squeue.parse_rows(squeue.check_done(done).stdout)
+        rows = squeue.parse_rows(_list_own_jobs(timeout_s))
         return {raw_id: _live_job(record, raw_id) for record, raw_id in rows if record.is_live}
     if kind == "pbs":
         jobs = qstat.read_own_jobs(timeout_s=timeout_s)
@@ -69,6 +70,19 @@ def read_live_queue(kind: Kind, *, timeout_s: float = 30) -> dict[str, LiveJob]:
         mine = (record for record in records if record.user == _user() and record.is_live)
         return {record.job_id: _live_job(record, record.job_id) for record in mine}
     raise UsageError(f"Scheduler {kind!r} is unknown; use 'slurm' or 'pbs'.")
+
+
+def _list_own_jobs(timeout_s: float) -> str:
+    """Return squeue's rows of the user's jobs, without those that have ended if possible.
+
+    The controller also remembers jobs that ended some minutes ago, which may be
+    thousands; but no version of Slurm knows all names of states.
+    """
+    user = f"--user={_user()}"
+    done = squeue.run_squeue(f"--states={_LIVE_CODES}", user, timeout_s=timeout_s)
+    if done.returncode and "state" in done.stderr.lower():
+        done = squeue.run_squeue("--states=all", user, timeout_s=timeout_s)
+    return squeue.check_done(done).stdout
 
 
 def cancel_jobs(kind: Kind, job_ids: Sequence[str], *, timeout_s: float = 60) -> None:

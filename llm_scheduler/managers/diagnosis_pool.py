@@ -145,11 +145,11 @@ class DiagnosisPool:
                 self._threads = self._make_threads()
 
     def warm_up(self) -> None:
-        """Start the workers now, so that the first failures need not wait for them."""
+        """Start a worker now, so that the first failures need not wait for it."""
         with suppress(OSError, DiagnosisFailed):
-            workers = [self._take() for _ in range(self.n_workers)]
+            worker = self._take()
             with self._lock:
-                self._idle.extend(workers)
+                self._idle.append(worker)
 
     async def diagnose(self, request: DiagnosisRequest) -> Diagnosis:
         """Diagnose in a worker.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,9 @@ from llm_scheduler.managers.own_words import ended_early, explain_kill, without_
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+PATIENCE_S = 1.0
+"""After a diagnosis has taken this long, the next is made beside it."""
 
 
 class LLMManager(BaseManager):
@@ -75,6 +79,7 @@ class LLMManager(BaseManager):
         self._subscribers: list[Callable[[], Any]] = []
         self._groups: list[FailureGroup] | None = None
         self._is_warm = False
+        self._last_begin = 0.0
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
         for failure in self._failures.values():
@@ -262,7 +267,7 @@ class LLMManager(BaseManager):
         self.pool.open()
 
     def warm_up(self) -> None:
-        """Start the workers, so that the first failures need not wait for them.
+        """Start a worker, so that the first failures need not wait for it.
 
         It takes a second of a core, so the job manager calls it once the first jobs
         are on their way.
@@ -275,9 +280,21 @@ class LLMManager(BaseManager):
         self._wake = asyncio.Event()
         while True:
             self._wake.clear()
-            while self._waiting and len(self._under_way) < self.pool.n_workers:
+            while self._waiting and len(self._under_way) < self._n_at_once():
                 self._begin(next(iter(self._waiting.values())))
-            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S if self._waiting else None):
+                    await self._wake.wait()
+
+    def _n_at_once(self) -> int:
+        """Say how many diagnoses may be under way.
+
+        A warm worker takes milliseconds for an ordinary log, a new one a second to
+        start: others help only when one log takes long.
+        """
+        if not self._under_way or time.monotonic() - self._last_begin < PATIENCE_S:
+            return 1
+        return self.pool.n_workers
 
     def cancel(self) -> bool | None:
         """End the workers and the loop; what is pending is taken up at the next start."""
@@ -288,6 +305,7 @@ class LLMManager(BaseManager):
 
     def _begin(self, failure: Failure) -> asyncio.Task[Diagnosis]:
         self._waiting.pop(failure.attempt, None)
+        self._last_begin = time.monotonic()
         task = asyncio.get_running_loop().create_task(self._diagnose(failure))
         self._under_way[failure.attempt] = task
         return task
