@@ -76,6 +76,7 @@ class JobManager(EngineJobManager):
         """Failures of each learner since it was last released, by index."""
         self.last: dict[int, Attempt] = {}
         """The last job that was started for each learner, by index."""
+        self._counted: set[str] = set()
         self.foreign_names: set[str] = set()
         """Names of ours that jobs of another session have."""
         self._judging: asyncio.Task[None] | None = None
@@ -138,10 +139,18 @@ class JobManager(EngineJobManager):
         for attempt in seen.requeued:
             self.database_manager.mark_requeued(attempt.index, attempt.job_name)
         self._note_foreign(queue)
+        for attempt in self.watch.attempts.values():
+            self._count_nodes(attempt, attempt.nodes)
         await self.watch.follow_logs()
         if self.watch.undecided and (self._judging is None or self._judging.done()):
             self._judging = asyncio.create_task(self._judge())
         return seen.changed
+
+    def _count_nodes(self, attempt: Attempt, nodes: Sequence[str]) -> None:
+        """Count the nodes of a job once, as soon as they are known."""
+        if nodes and attempt.attempt not in self._counted:
+            self._counted.add(attempt.attempt)
+            self.llm_manager.count_nodes(nodes)
 
     def _note_foreign(self, queue: Mapping[str, LiveJob]) -> None:
         """Remember names that jobs of another session hold: they must not be used twice."""
@@ -232,6 +241,8 @@ class JobManager(EngineJobManager):
         for decision in decisions:
             decision.attempt.ended_at = datetime.now(UTC)
         for decision in failed:
+            if decision.record is not None:
+                self._count_nodes(decision.attempt, decision.record.nodes)
             held, note = self._what_next(decision)
             failures.append(make_failure(decision, held=held, note=note))
         if failures:

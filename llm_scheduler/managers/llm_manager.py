@@ -82,8 +82,12 @@ class LLMManager(BaseManager):
         self._last_begin = 0.0
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Queue what an earlier session, or an end in between, left undiagnosed."""
         for failure in self._failures.values():
-            if failure.diagnosis is None:
+            if failure.diagnosis is None and failure.attempt not in self._under_way:
                 self._waiting[failure.attempt] = failure
 
     # -- what people and panels read ---------------------------------------------
@@ -199,6 +203,15 @@ class LLMManager(BaseManager):
         """Connect to the run whose failures these are."""
         self._release = release
 
+    def count_nodes(self, nodes: Iterable[str]) -> None:
+        """Note that one more job ran on these nodes, whether it failed or not.
+
+        A bad node shows only against the nodes on which other jobs ran.
+        """
+        for node in nodes:
+            self._nodes_used[node] = self._nodes_used.get(node, 0) + 1
+        self._groups = None
+
     def set_problem(self, topic: str, sentence: str) -> None:
         """Show, or with an empty sentence stop showing, that something does not work."""
         if self._problems.get(topic, "") != sentence:
@@ -221,7 +234,6 @@ class LLMManager(BaseManager):
             accepted = {failure.attempt for failure in saved}
             new = [failure for failure in new if failure.attempt in accepted]
             self._unsaved.clear()
-            self._nodes_used = await self.keep(self.store.nodes_used) or self._nodes_used
         for failure in new:
             self._failures[failure.attempt] = failure
             self._waiting[failure.attempt] = failure
@@ -265,6 +277,8 @@ class LLMManager(BaseManager):
 
     def _setup(self) -> None:
         self.pool.open()
+        self._is_warm = False
+        self._take_up()
 
     def warm_up(self) -> None:
         """Start a worker, so that the first failures need not wait for it.

@@ -230,3 +230,18 @@ async def test_a_job_whose_id_was_never_noted(runs, slurm):
     (failure,) = again.llm_manager.failures()
     assert failure.job_id == attempt.job_id
     assert "KeyError" in Path(failure.log_files[0]).read_text()
+
+
+async def test_one_bad_node_is_called_that(runs):
+    """Jobs of one node fail, those of another run on."""
+    scripts = [KEY_ERROR] * 5 + [HANG] * 2
+    bad, good = ["--partition=fragile"], ["--partition=debug"]
+    run = runs(scripts, [bad] * 5 + [good] * 2)
+    run.start()
+    await until(lambda: len(run.llm_manager.failures()) == 5, 120)
+    await until_running(run, 2)
+    await run.llm_manager.settled(60)
+    await until(lambda: run.llm_manager.groups()[0].bad_node is not None)
+    (group,) = run.llm_manager.groups()
+    assert (group.bad_node,) == group.nodes
+    assert group.count == 5
