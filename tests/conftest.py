@@ -100,6 +100,10 @@ def _slurm_only_where_asked_for(
     # Without this a test's result would depend on whether one with Slurm ran before it.
     if "slurm" not in request.fixturenames:
         monkeypatch.delenv("SLURM_CONF", raising=False)
+    if "adaptive_scheduler" in sys.modules:
+        # The engine remembers the partitions of the first cluster it saw, or that there
+        # was none.
+        sys.modules["adaptive_scheduler"].scheduler.slurm_partitions.cache_clear()
 
 
 @pytest.fixture(scope="session")

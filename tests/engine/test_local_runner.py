@@ -323,6 +323,8 @@ def test_two_runners_share_a_folder(runner: LocalRunner, tmp_path: Path) -> None
     running = other.submit(SLEEP, name="a", log_file=tmp_path / "running", cores=2)
     waiting = other.submit(SLEEP, name="b", log_file=tmp_path / "waiting")
     assert set(runner.queue()) == {running, waiting}
+    # If it were still pending, the other would start in its place for a moment.
+    until(lambda: other.record(running).state == "RUNNING", "the first job to run")
     assert runner.cancel([running, waiting]) == []
     assert {r.state for r in other.records([running, waiting]).values()} == {"CANCELLED"}
     until(lambda: other.queue() == {}, "the empty queue")
