@@ -13,6 +13,8 @@ N_NODES = 4
 CPUS_PER_NODE = 8
 """More than the machine has: most programs of the tests only wait or die at once."""
 MEMORY_PER_NODE_MB = 4000
+HOLD_COMPLETING = "hold-completing"
+"""Name of a file beside `slurm.conf` that keeps ended jobs in COMPLETING."""
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 PARTITIONS = {
@@ -126,6 +128,18 @@ def make_cgroup_conf(mode: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def make_epilog(hold: Path) -> str:
+    """Script that nodes run after each job: it stays COMPLETING while a file is there."""
+    return f"""\
+#!/bin/sh
+i=0
+while [ -e "{hold}" ] && [ $i -lt 600 ]; do
+  /bin/sleep 0.1
+  i=$((i + 1))
+done
+"""
+
+
 def make_slurmdbd_conf(layout: ClusterLayout) -> str:
     """Text of ``slurmdbd.conf``."""
     return f"""\
@@ -213,6 +227,7 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 OverTimeLimit=0
 KillWait=1
+Epilog={layout.conf_dir}/epilog.sh
 InactiveLimit=0
 MinJobAge=600
 Waittime=0
@@ -229,6 +244,9 @@ def write_configuration(layout: ClusterLayout) -> None:
     for node in layout.nodes:
         (layout.root / "spool" / node).mkdir(parents=True, exist_ok=True)
     layout.conf.write_text(make_slurm_conf(layout))
+    epilog = layout.conf_dir / "epilog.sh"
+    epilog.write_text(make_epilog(layout.conf_dir / HOLD_COMPLETING))
+    epilog.chmod(0o755)
     dbd = layout.conf_dir / "slurmdbd.conf"
     dbd.write_text(make_slurmdbd_conf(layout))
     dbd.chmod(0o600)  # slurmdbd refuses a file that others can read: it holds a password

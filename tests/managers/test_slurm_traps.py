@@ -10,6 +10,7 @@ import pytest
 from adaptive_scheduler.scheduler import SLURM
 
 from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, until
+from tests.slurm_conf import HOLD_COMPLETING
 
 pytestmark = [
     pytest.mark.slurm,
@@ -112,16 +113,30 @@ async def test_a_suspended_job_has_not_failed(runs, slurm):
     assert run.job_manager.n_started == 1
 
 
-async def test_a_completing_job_has_not_failed(runs, tmp_path):
-    # It is done, and its script goes on: no failure, whatever the queue says.
-    run = runs([f"trap '' TERM; touch {tmp_path}/up; sleep 3; exit 0"])
+async def test_a_completing_job_has_not_failed_yet(runs, slurm):
+    hold = slurm.conf.with_name(HOLD_COMPLETING)
+    hold.touch()
+    try:
+        run = runs([KEY_ERROR])
+        run.start()
+        await until(lambda: any(a.state == "COMPLETING" for a in attempts(run)))
+        assert run.llm_manager.failures() == []
+        # The engine would start a second job for the learner now.
+        assert run.database_manager.startable() == []
+    finally:
+        hold.unlink()
+    assert await run.finished(120) == "failed"
+    assert len(run.llm_manager.failures()) == 1
+    assert run.job_manager.n_started == 1
+
+
+async def test_a_job_may_go_on_when_its_learner_is_done(runs, tmp_path):
+    run = runs([f"touch {tmp_path}/up; sleep 3; exit 1"])
     run.start()
     await until(lambda: (tmp_path / "up").exists())
-    (attempt,) = attempts(run)
     run.database_manager._stop_request(run.fnames[0])
     assert await run.finished(120) == "finished"
     assert run.llm_manager.failures() == []
-    assert attempt.job_id is not None
 
 
 async def test_a_requeued_job_has_not_failed(runs, slurm):
