@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -77,6 +77,14 @@ class Cause(_Frozen):
     remedies: tuple[RemedyTemplate, ...] = ()
     example: str = ""
     """A text of a log that this cause explains; checked by the tests."""
+    near_misses: tuple[str, ...] = ()
+    """Texts of logs that look alike and must not be taken by this cause."""
+    example_record: dict[str, Any] = Field(default_factory=dict)
+    """Fields of a `JobRecord` that this cause explains, where no text proves it."""
+    near_miss_record: dict[str, Any] = Field(default_factory=dict)
+    """Fields of a `JobRecord` that look alike and must not be taken by this cause."""
+    source: str = ""
+    """Where the wording comes from: the program's source file or a page of its manual."""
 
     @field_validator("patterns")
     @classmethod

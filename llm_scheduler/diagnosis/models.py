@@ -86,6 +86,9 @@ class Diagnosis(_Frozen):
     evidence: tuple[Evidence, ...] = ()
     """Best proof first."""
     confidence: float = Field(ge=0, le=1)
+    doubts: tuple[str, ...] = ()
+    """Why the confidence is not higher, a sentence each; empty where nothing speaks
+    against the diagnosis."""
     source: Literal["rules", "model"] = "rules"
     remedies: tuple[Remedy, ...] = ()
     """Most likely to help first."""
