@@ -184,6 +184,8 @@ class FailureWatch:
         if verdict in (Verdict.FAILED, Verdict.CANCELLED):
             logs = await asyncio.to_thread(self.keeper.keep, attempt)
         else:
+            if verdict is Verdict.FINISHED:
+                await asyncio.to_thread(self.keeper.keep_success, attempt)
             await asyncio.to_thread(self.keeper.forget, attempt)
         self.remove(attempt)
         return Decision(attempt, verdict, record, logs)

@@ -37,6 +37,8 @@ class DiagnosisRequest:
     record: JobRecord | None
     refusal: str | None = None
     """The scheduler's words when it refused the submission."""
+    compare_with: tuple[str, ...] = ()
+    """Logs of a job of the same run that reached its goal."""
 
     def to_json(self, catalog_dirs: tuple[Path, ...]) -> str:
         """Return the line that `diagnosis_worker` reads."""
@@ -46,6 +48,7 @@ class DiagnosisRequest:
             "paths": list(self.log_files),
             "record": None if self.record is None else self.record.model_dump(mode="json"),
             "refusal": self.refusal,
+            "compare_with": list(self.compare_with),
             "catalog_dirs": [str(folder) for folder in catalog_dirs],
         }
         return json.dumps(values)

@@ -82,6 +82,7 @@ class LLMManager(BaseManager):
         self._last_begin = 0.0
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
+        self._find_success: Callable[[], tuple[str, ...]] = tuple
         self._take_up()
 
     def _take_up(self) -> None:
@@ -199,9 +200,23 @@ class LLMManager(BaseManager):
 
     # -- what the job manager reports ----------------------------------------------
 
-    def join(self, release: Callable[[Sequence[str]], None]) -> None:
-        """Connect to the run whose failures these are."""
+    def join(
+        self,
+        release: Callable[[Sequence[str]], None],
+        find_success: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        """Connect to the run whose failures these are.
+
+        Parameters
+        ----------
+        release
+            Starts learners that are held back, named by their files.
+        find_success
+            Returns the logs of a job of the run that reached its goal, if there is one.
+
+        """
         self._release = release
+        self._find_success = find_success
 
     def count_nodes(self, nodes: Iterable[str]) -> None:
         """Note that one more job ran on these nodes, whether it failed or not.
@@ -349,6 +364,7 @@ class LLMManager(BaseManager):
             log_files=failure.log_files,
             record=failure.record,
             refusal=_refusal(failure),
+            compare_with=await asyncio.to_thread(self._find_success),
         )
         try:
             diagnosis = await self.pool.diagnose(request)

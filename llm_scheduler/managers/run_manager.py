@@ -101,7 +101,7 @@ class RunManager(EngineRunManager):
             catalog_dirs=settings.catalog_dirs,
             problem=" ".join(filter(None, [problem, store_problem])),
         )
-        self.llm_manager.join(self.release)
+        self.llm_manager.join(self.release, keeper.success)
         self._make_managers()
 
     def _make_managers(self) -> None:

@@ -220,7 +220,7 @@ async def test_nodes_and_names_are_noted(watched):
     assert watched.watch.find("run-3") is attempt
 
 
-async def test_logs_are_kept_of_failures_only(watched, tmp_path):
+async def test_logs_are_kept_of_failures_and_of_one_success(watched, tmp_path):
     logs = []
     for i, state in enumerate(["FAILED", "CANCELLED", "COMPLETED"]):
         logs.append(tmp_path / f"run-{i}.out")
@@ -238,7 +238,9 @@ async def test_logs_are_kept_of_failures_only(watched, tmp_path):
     assert [Path(file).read_text() for file in failed.log_files] == ["0\n"]
     assert [Path(file).read_text() for file in cancelled.log_files] == ["1\n"]
     assert finished.log_files == ()
-    assert len(list((tmp_path / "kept").rglob("*.out"))) == 2
+    kept = sorted(path.name for path in (tmp_path / "kept").rglob("*.out"))
+    assert kept == ["run-0.out", "run-1.out", "run-2.out"]
+    assert (tmp_path / "kept" / "succeeded" / "run-2.out").is_file()
 
 
 async def test_logs_of_waiting_jobs_are_not_looked_for(watched, tmp_path):

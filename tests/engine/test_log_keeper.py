@@ -10,7 +10,7 @@ import pytest
 
 from llm_scheduler.engine import log_keeper
 from llm_scheduler.engine.attempts import Attempt
-from llm_scheduler.engine.log_keeper import LogKeeper
+from llm_scheduler.engine.log_keeper import RENEW_S, LogKeeper
 
 
 @pytest.fixture
@@ -197,3 +197,43 @@ def test_a_full_disk_leaves_what_is_readable_and_no_rest(keeper, log, monkeypatc
     kept = keeper.keep(attempt)
     assert read(kept) == ["precious\n"]
     assert kept_files(keeper) == ([Path(kept[0])] if followed else [])
+
+
+def test_a_successful_job_is_kept_for_comparing(tmp_path):
+    now = [0.0]
+    keeper = LogKeeper(tmp_path / "kept", clock=lambda: now[0])
+    assert keeper.success() == ()
+    for name, at in (("first", 0.0), ("soon", RENEW_S / 2), ("late", RENEW_S + 1)):
+        now[0] = at
+        log = tmp_path / f"{name}.out"
+        log.write_text(f"{name}\n")
+        keeper.keep_success(Attempt(0, "job-0", (), log_files=(str(log),)))
+        log.unlink()
+        (kept,) = keeper.success()
+        assert Path(kept).read_text() == {"soon": "first\n"}.get(name, f"{name}\n")
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["succeeded"]
+
+
+def test_a_success_without_logs_keeps_the_one_before(tmp_path):
+    now = [0.0]
+    keeper = LogKeeper(tmp_path / "kept", clock=lambda: now[0])
+    log = tmp_path / "a.out"
+    log.write_text("a\n")
+    keeper.keep_success(Attempt(0, "job-0", (), log_files=(str(log),)))
+    now[0] = 2 * RENEW_S
+    os.mkfifo(tmp_path / "fifo.out")
+    keeper.keep_success(Attempt(0, "job-0", (), log_files=(str(tmp_path / "fifo.out"),)))
+    assert [Path(path).name for path in keeper.success()] == ["a.out"]
+
+
+def test_of_a_large_success_the_start_and_the_end_are_kept(tmp_path):
+    keeper = LogKeeper(tmp_path / "kept")
+    log = tmp_path / "a.out"
+    log.write_text("start\n" + "row\n" * 3_000_000 + "end\n")
+    keeper.keep_success(Attempt(0, "job-0", (), log_files=(str(log),)))
+    (kept,) = keeper.success()
+    text = Path(kept).read_text()
+    assert text.startswith("start\n")
+    assert text.endswith("row\nend\n")
+    assert len(text) < 5_000_000
+    assert set(text.split("\n")) == {"start", "row", "end", ""}

@@ -184,13 +184,19 @@ async def test_logs_deleted_while_the_job_runs_are_still_read(runs, tmp_path):
     assert read(failure.log_files) == "precious\n"
 
 
-async def test_kept_logs_of_jobs_that_did_not_fail_are_removed(runs, tmp_path):
-    run = runs(["sleep 0.5; exit 0"])
+async def test_of_jobs_that_did_not_fail_one_log_is_kept(runs, tmp_path):
+    kept = tmp_path / "run.failures.logs"
+    wait = f"while [ ! -e {kept}/succeeded ]; do sleep 0.1; done; exit 3"
+    run = runs(["echo well; sleep 0.5; exit 0", wait])
     run.start()
-    await until(lambda: run.job_manager.watch.attempts)
+    await until(lambda: len(run.job_manager.watch.attempts) == 2)
     run.database_manager._stop_request(run.fnames[0])
     await run.finished(60)
-    assert not any((tmp_path / "run.failures.logs").rglob("*.out"))
+    (success,) = run.llm_manager._find_success()
+    assert Path(success).read_text() == "well\n"
+    names = [path.parent.name for path in kept.rglob("*.out")]
+    assert names.count("succeeded") == 1
+    assert len(names) == 2
 
 
 HANGING = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(1000)")
