@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 export VENV PYTHON EXTRAS
 
-.PHONY: help demo test lint docs notebook pictures clean
+.PHONY: help demo test lint docs notebook pictures catalog clean
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -38,6 +38,9 @@ notebook: $(VENV)/.package ## Open the quickstart notebook
 
 pictures: $(VENV)/.everything ## Make the pictures of README and docs anew from real runs
 	$(BIN)/python docs/make_pictures.py
+
+catalog: $(VENV)/.package ## Make the snapshot of the causes anew after a change of their files
+	$(BIN)/python -c "from llm_scheduler.diagnosis.catalog import renew_snapshot; print(renew_snapshot())"
 
 clean: ## Remove the virtual environment and what was built
 	rm -rf $(VENV) docs/_build build dist

@@ -1,6 +1,11 @@
 """Settings of the documentation."""
 
+import sys
+from pathlib import Path
+
 from llm_scheduler import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))  # for causes_page
 
 project = "llm_scheduler"
 author = "the llm_scheduler developers"
@@ -12,6 +17,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "causes_page",
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

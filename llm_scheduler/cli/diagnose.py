@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_scheduler.cli.catalog_loading import load_with_warnings
 from llm_scheduler.cli.log_paths import STDIN, find_logs, parse_job_id
 from llm_scheduler.errors import LogError, UsageError
 
@@ -36,6 +37,8 @@ examples:
   llm-scheduler diagnose run-7.out.gz --state TIMEOUT
   llm-scheduler diagnose -r logs/
   llm-scheduler diagnose --json logs/*.out | jq .category
+  llm-scheduler diagnose --together job.out job.err
+  llm-scheduler diagnose slurm-7.out --compare-with slurm-6.out
   ssh cluster cat slurm-1234.out | llm-scheduler diagnose -
 
 exit status: 0 all logs were read, whatever they say; 1 a log could not be read;
@@ -49,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
         "diagnose",
         help="say why jobs failed, from their logs",
         description="Say why jobs failed, with the lines of the logs that prove it. "
-        "Each log is taken as one job. No model and no network is used.",
+        "Each log is taken as one job, unless --together is given. No model, no network.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,7 +68,26 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="read the logs in folders: *.out *.err *.log slurm-* NAME.o123 NAME.e123, also .gz",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object per log")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="take all logs as those of one job, for example its output and its errors",
+    )
+    parser.add_argument(
+        "--compare-with",
+        action="append",
+        default=[],
+        metavar="GOOD",
+        help="log of a job of the same run that succeeded: lines that it holds too count for "
+        "less; may be given several times",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per job")
+    _add_facts(parser)
+    parser.set_defaults(run=diagnose_command)
+
+
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    """Add what a person knows about the job besides its log."""
     parser.add_argument(
         "--state",
         metavar="S",
@@ -76,7 +98,6 @@ def add_parser(subparsers: Any) -> None:
         metavar="N:M",
         help="exit code and signal as sacct shows them, for example 0:9",
     )
-    parser.set_defaults(run=diagnose_command)
 
 
 def diagnose_command(args: argparse.Namespace) -> int:
@@ -93,9 +114,13 @@ def diagnose_command(args: argparse.Namespace) -> int:
     if not paths.logs and not paths.unreadable:
         print("There are no logs in it.", file=sys.stderr)
         return 1
-    show = _print_json if args.json else _Report(len(paths.logs))
-    records = (make_record(path, state, exit_code) for path in paths.logs)
-    failed = _diagnose_all(list(zip(paths.logs, records, strict=True)), show, json=args.json)
+    jobs = [
+        _Job(tuple(logs), make_record(logs[0], state, exit_code), tuple(args.compare_with))
+        for logs in ([paths.logs] if args.together else [[log] for log in paths.logs])
+        if logs
+    ]
+    show = _print_json if args.json else _Report(len(jobs))
+    failed = _diagnose_all(jobs, show, json=args.json)
     if isinstance(show, _Report):
         show.finish()
     return 1 if failed or paths.unreadable else 0
@@ -152,28 +177,39 @@ def make_record(
 
 
 @dataclass(frozen=True)
+class _Job:
+    logs: tuple[str, ...]
+    record: JobRecord | None
+    compare_with: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class _Finding:
     log: str
+    """The first log of the job."""
+    logs: tuple[str, ...]
     diagnosis: Diagnosis
     digest: str
 
 
-def _diagnose_all(logs: Sequence[tuple[str, JobRecord | None]], show: Any, *, json: bool) -> int:
-    """Diagnose logs one after the other; return how many could not be read."""
+def _diagnose_all(jobs: Sequence[_Job], show: Any, *, json: bool) -> int:
+    """Diagnose jobs one after the other; return how many could not be read."""
     from llm_scheduler.cli.console import StatusLine
     from llm_scheduler.cli.render import printable
 
     failed = 0
     with StatusLine() as status:
-        for number, (log, record) in enumerate(logs, start=1):
-            status.update(f"Reading {printable(log)}, {number} of {len(logs)}")
+        for number, job in enumerate(jobs, start=1):
+            log = job.logs[0]
+            status.update(f"Reading {printable(log)}, {number} of {len(jobs)}")
             try:
-                finding = _diagnose(log, record, with_digest=json)
+                finding = _diagnose(job, with_digest=json)
             except (LogError, OSError) as error:
                 failed += 1
                 status.clear()
                 reason = getattr(error, "reason", "") or getattr(error, "strerror", "") or error
-                text = f"Cannot read {printable(log)}: {printable(str(reason))}."
+                where = str(getattr(error, "path", "") or log)
+                text = f"Cannot read {printable(where)}: {printable(str(reason))}."
                 print(text, file=sys.stderr)
             else:
                 status.clear()
@@ -181,31 +217,36 @@ def _diagnose_all(logs: Sequence[tuple[str, JobRecord | None]], show: Any, *, js
     return failed
 
 
-def _diagnose(log: str, record: JobRecord | None, *, with_digest: bool) -> _Finding:
-    from llm_scheduler.config import Settings
-    from llm_scheduler.diagnosis import diagnose_log, load_catalog
+def _diagnose(job: _Job, *, with_digest: bool) -> _Finding:
+    from llm_scheduler.diagnosis import diagnose_log
     from llm_scheduler.logs import digest_log
 
     with tempfile.TemporaryDirectory() as folder:
-        path = log
-        if log == STDIN:
-            path = str(Path(folder, "stdin"))
-            with Path(path).open("wb") as copy:
-                shutil.copyfileobj(_binary_stdin(), copy)
-        # Catalogues are read once: `load_catalog` keeps what it has read.
-        catalog = load_catalog(Settings.load().catalog_dirs)
-        diagnosis = diagnose_log(path, record=record, catalog=catalog)
+        copy = str(Path(folder, "stdin"))
+        if STDIN in job.logs:
+            with Path(copy).open("wb") as file:
+                shutil.copyfileobj(_binary_stdin(), file)
+        paths = [copy if log == STDIN else log for log in job.logs]
+        catalog = load_with_warnings()
+        diagnosis = diagnose_log(
+            paths,
+            record=job.record,
+            catalog=catalog,
+            compare_with=job.compare_with,
+        )
         if not diagnosis.job_id:
-            diagnosis = diagnosis.model_copy(update={"job_id": parse_job_id(log)})
-        digest = digest_log(path).text if with_digest else ""
-    if path != log:
+            diagnosis = diagnosis.model_copy(update={"job_id": parse_job_id(job.logs[0])})
+        digest = ""
+        if with_digest:
+            digest = digest_log(paths, compare_with=job.compare_with).text
+    if STDIN in job.logs:
         evidence = tuple(
-            item.model_copy(update={"file": log if item.file == path else item.file})
+            item.model_copy(update={"file": STDIN if item.file == copy else item.file})
             for item in diagnosis.evidence
         )
         diagnosis = diagnosis.model_copy(update={"evidence": evidence})
-        digest = digest.replace(path, log)
-    return _Finding(log, diagnosis, digest)
+        digest = digest.replace(copy, STDIN)
+    return _Finding(job.logs[0], job.logs, diagnosis, digest)
 
 
 def _binary_stdin() -> Any:
@@ -216,8 +257,9 @@ def _binary_stdin() -> Any:
 
 def _print_json(finding: _Finding) -> None:
     fields = finding.diagnosis.model_dump(mode="json")
+    more = {"logs": finding.logs} if len(finding.logs) > 1 else {}
     # ASCII only: no character of a log reaches the terminal as it is.
-    print(json.dumps({**fields, "digest": finding.digest, "log": finding.log}), flush=True)
+    print(json.dumps({**fields, "digest": finding.digest, "log": finding.log, **more}), flush=True)
 
 
 class _Report:
@@ -279,7 +321,7 @@ def _group(findings: Sequence[_Finding]) -> Iterator[FailureGroup]:
                 job_name=Path(finding.log).name,
                 learners=(),
                 failed_at=datetime.fromtimestamp(written, UTC),
-                log_files=(finding.log,),
+                log_files=finding.logs,
                 diagnosis=finding.diagnosis,
             ),
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from llm_scheduler.cli import demo, diagnose, doctor
+from llm_scheduler.cli import catalog, demo, diagnose, doctor
 from llm_scheduler.cli.console import make_stream_safe
 from llm_scheduler.errors import LLMSchedulerError, UsageError
 
@@ -26,6 +26,7 @@ examples:
   llm-scheduler diagnose slurm-1234.out     say why this job failed
   llm-scheduler diagnose -r logs/           read all logs of a folder, group the causes
   llm-scheduler diagnose --json *.out.gz    one JSON object per log
+  llm-scheduler catalog explain disk-full   say what is known of one cause
   llm-scheduler doctor                      say what is installed here and what is missing
 
 exit status: 0 done, 1 the work failed, 2 wrong usage
@@ -42,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_ShowVersion)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in (demo, diagnose, doctor):
+    for module in (demo, diagnose, catalog, doctor):
         module.add_parser(subparsers)
     return parser
 

@@ -257,6 +257,9 @@ def _finding(title: str, facts: Sequence[Text], diagnosis: Diagnosis) -> list[Re
     if diagnosis.evidence:
         parts.append(_heading("Proof"))
         parts.append(_proof(diagnosis.evidence[:_MAX_EVIDENCE]))
+    if diagnosis.doubts:
+        parts.append(_heading("Why not surer"))
+        parts += [_doubt(doubt) for doubt in diagnosis.doubts]
     if diagnosis.remedies:
         parts.append(_heading("What to do"))
         parts += [_remedy(i, remedy) for i, remedy in enumerate(diagnosis.remedies, start=1)]
@@ -265,6 +268,14 @@ def _finding(title: str, facts: Sequence[Text], diagnosis: Diagnosis) -> list[Re
 
 def _heading(words: str) -> Text:
     return Text(f"\n{words}", style="dim")
+
+
+def _doubt(doubt: str) -> RenderableType:
+    row = Table.grid(padding=(0, 1))
+    row.add_column(width=4, justify="right", style="dim")
+    row.add_column(overflow="fold")
+    row.add_row("-", _plain(printable(doubt, max_chars=_MAX_LINE)))
+    return row
 
 
 def _proof(evidence: Sequence[Evidence]) -> RenderableType:

@@ -7,14 +7,12 @@ import re2
 from llm_scheduler.diagnosis.candidates import Candidate
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.causes import Cause
-from llm_scheduler.diagnosis.texts import format_bytes, format_duration
+from llm_scheduler.diagnosis.signals import MAX_SIGNAL, explain_code, name_signal, signal_in_code
+from llm_scheduler.diagnosis.texts import format_bytes, say_duration
 from llm_scheduler.engine.records import JobRecord
 
 SIGKILL = 9
 SIGTERM = 15
-_SHELL_SIGNAL = 128
-_PBS_SIGNAL = 256
-_MAX_SIGNAL = 64
 NEAR_LIMIT = 0.9
 """A peak above this part of the limit explains a SIGKILL. Peaks are sampled,
 so the highest value that was seen is mostly below the limit."""
@@ -22,28 +20,19 @@ _TIME_NEAR = 0.98
 
 
 def signal_of(record: JobRecord) -> int | None:
-    """Return the signal that ended the job, also when an exit code tells it.
-
-    Shells report 128 + signal, PBS 256 + signal, Python's subprocess -signal.
-    """
+    """Return the signal that ended the job, also when an exit code tells it."""
     return _told_signal(record) or _signal_of_code(record)
 
 
 def _told_signal(record: JobRecord) -> int | None:
     signals = [record.signal, *(step.signal for step in record.steps)]
-    return next((signal for signal in signals if signal and signal <= _MAX_SIGNAL), None)
+    return next((signal for signal in signals if signal and signal <= MAX_SIGNAL), None)
 
 
 def _signal_of_code(record: JobRecord) -> int | None:
-    for code in (record.exit_code, *(step.exit_code for step in record.steps)):
-        if code is None:
-            continue
-        for base in (_SHELL_SIGNAL, _PBS_SIGNAL):
-            if base < code <= base + _MAX_SIGNAL:
-                return code - base
-        if -_MAX_SIGNAL <= code < 0:
-            return -code
-    return None
+    codes = (record.exit_code, *(step.exit_code for step in record.steps))
+    signals = (signal_in_code(code) for code in codes if code is not None)
+    return next((signal for signal in signals if signal is not None), None)
 
 
 def peak_of(record: JobRecord) -> int | None:
@@ -109,9 +98,9 @@ def describe_record(record: JobRecord) -> str:
     """Return one line that says what the record proves."""
     parts = [f"State {record.state}"]
     if record.exit_code is not None:
-        parts.append(f"exit code {record.exit_code}")
+        parts.append(explain_code(record.exit_code))
     if record.signal:
-        parts.append(f"signal {record.signal}")
+        parts.append(name_signal(record.signal))
     parts += [
         f"step {step.step_id} {step.state}"
         for step in record.steps
@@ -124,8 +113,8 @@ def describe_record(record: JobRecord) -> str:
         limit = format_bytes(record.requested_memory_bytes)
         parts.append(f"memory {format_bytes(peak)} of {limit}")
     if record.elapsed_s is not None and record.time_limit_s:
-        allowed = format_duration(record.time_limit_s)
-        parts.append(f"time {format_duration(record.elapsed_s)} of {allowed}")
+        allowed = say_duration(record.time_limit_s)
+        parts.append(f"time {say_duration(record.elapsed_s)} of {allowed}")
     return ", ".join(parts)
 
 
@@ -140,9 +129,9 @@ def record_values(record: JobRecord | None) -> dict[str, str]:
     if record.requested_memory_bytes:
         values["memory_limit"] = format_bytes(record.requested_memory_bytes)
     if record.elapsed_s is not None:
-        values["elapsed"] = format_duration(record.elapsed_s)
+        values["elapsed"] = say_duration(record.elapsed_s)
     if record.time_limit_s:
-        values["time_limit"] = format_duration(record.time_limit_s)
+        values["time_limit"] = say_duration(record.time_limit_s)
     if record.nodes:
         values["nodes"] = ", ".join(record.nodes[:4])
     if record.cancelled_by:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from llm_scheduler.diagnosis import noise
@@ -11,12 +11,22 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.causes import Cause, Role
 from llm_scheduler.diagnosis.hints import exception_values
 from llm_scheduler.logs.models import LogText, Traceback
-from llm_scheduler.logs.tracebacks import TracebackKey, find_tracebacks, traceback_key
+from llm_scheduler.logs.tracebacks import find_tracebacks, traceback_key
 
 GENERIC_LINE = "python-error-line"
 """The cause that takes any line naming an error; only when no other does."""
 
+_ANY_PROGRAM = "any-program-"
+"""Causes that know general words only; asked where a line speaks of an error and no
+other cause takes it."""
+SURVIVED_AFTER = 6
+"""So many ordinary lines after an error say that the program, or its script, went on."""
+UNREAD_LINE = "error-line"
+"""The cause of lines that say that something failed, and that no rule knows."""
+_MAX_MESSAGE = 160
 _LOOKUPS = frozenset({"KeyError", "AttributeError", "IndexError", "StopIteration", "Empty"})
+_HEADER = re.compile(r"(?i)\b(?:error|fatal|exception|erreur)\b[^:]{0,40}(?::|#\s*\d+)\s*$")
+_BELOW = 3
 _SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|qsub|bsub|esub)\b")
 _DEMOTED: dict[Role, Role] = {"cause": "hint", "symptom": "harmless"}
 """What is left of a match where the line itself says that the program goes on."""
@@ -44,12 +54,18 @@ class Candidate:
     """Ordinary lines after it in its log: the program, or the script, went on."""
     strictly_after: int = 0
     """The same, counting also messages that a failed program does not write."""
+    resumed: bool = True
+    """Whether what the program wrote before it comes again after it."""
     in_thread: bool = False
     """Whether it ended one thread only, of which the process lives on."""
     last_order: int = 0
     """Place where it stands for the last time; later than `order` for repeats."""
     order: int = 0
     """Place among all lines of its log."""
+    said_to_live: bool = False
+    """Whether the line itself says that the program goes on."""
+    known: bool = False
+    """Whether a successful job of the same run wrote its line too."""
 
     @property
     def from_record(self) -> bool:
@@ -60,10 +76,13 @@ class Candidate:
 def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
     """Return what one log suggests, in order of its lines."""
     matched = _match_lines(log, catalog)
-    flow = noise.Flow(log, {index: found.cause.role for index, found in matched.items()})
-    candidates = list(_of_tracebacks(log, catalog, flow))
+    prints = _find_prints(log)
+    flow = noise.Flow(log, {index: found.cause.role for index, found in matched.items()}, prints)
+    candidates = list(_of_tracebacks(log, catalog, flow, prints))
     for index, found in matched.items():
         if found.role == "harmless" or flow.inside_traceback(index):
+            continue
+        if _HEADER.search(found.text) and _is_told_below(index, found, matched):
             continue
         after, strictly = flow.after(index)
         found = replace(found, after=after, strictly_after=strictly)
@@ -71,17 +90,62 @@ def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
     return sorted(candidates, key=lambda found: found.order)
 
 
+def is_general(cause: Cause) -> bool:
+    """Tell whether a cause knows general words only, which any program may write."""
+    return cause.id.startswith(_ANY_PROGRAM) or cause.id == UNREAD_LINE
+
+
+def _best_general(
+    matches: list[tuple[Cause, dict[str, str]]],
+    text: str,
+    catalog: Catalog,
+) -> tuple[Cause, dict[str, str]] | None:
+    """Return what a line says by its general words, where no other cause takes it."""
+    if any(not is_general(cause) for cause, _ in matches):
+        return None
+    values = {"message": text.strip()[:_MAX_MESSAGE]}
+    known = [cause for cause, _ in matches if cause.id != UNREAD_LINE]
+    if known:
+        return max(known, key=lambda cause: cause.priority), values
+    if not noise.says_error(text):
+        return None
+    told = next((groups for cause, groups in matches if cause.id == UNREAD_LINE), {})
+    return catalog[UNREAD_LINE], {**values, **told}
+
+
+def _is_told_below(index: int, header: Candidate, matched: dict[int, Candidate]) -> bool:
+    """Tell whether a line only announces an error that a line below it names."""
+    below = (matched.get(index + i) for i in range(1, _BELOW + 1))
+    return any(
+        x is not None and x.role == header.role and x.cause.category != "unknown" for x in below
+    )
+
+
 def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
-    found = {}
+    found: dict[int, Candidate] = {}
+    header = -_BELOW - 1
     for index, line in enumerate(log.lines):
-        best = _best(catalog.match(line.text), line.text)
+        if _HEADER.search(line.text):
+            header = index
+        matches = catalog.match(line.text)
+        best = _best([match for match in matches if not is_general(match[0])], line.text)
+        bare = noise.without_prefix(line.text)
+        if best is None and len(bare) < len(line.text):
+            # Some patterns ask for the start of a line.
+            matches = catalog.match(bare)
+            best = _best([match for match in matches if not is_general(match[0])], bare)
+        if best is None and (index - header <= _BELOW or noise.says_error(line.text)):
+            best = _best_general(matches, line.text, catalog)
         if best is None:
             continue
         cause, values = best
         role: Role = cause.role
-        if role in _DEMOTED and noise.went_on(line.text):
-            role = _DEMOTED[role]
-        found[index] = Candidate(cause, role, line.file, line.number, line.text, values)
+        lived = noise.went_on(line.text)
+        if lived:
+            role = _DEMOTED.get(role, role)
+        found[index] = Candidate(
+            cause, role, line.file, line.number, line.text, values, said_to_live=lived
+        )
     return found
 
 
@@ -115,12 +179,18 @@ def _best(
     return best
 
 
-def _of_tracebacks(log: LogText, catalog: Catalog, flow: noise.Flow) -> Iterator[Candidate]:
-    last_prints = _find_last_prints(log)
+def _of_tracebacks(
+    log: LogText,
+    catalog: Catalog,
+    flow: noise.Flow,
+    prints: Sequence[Traceback],
+) -> Iterator[Candidate]:
+    last_prints = {traceback_key(printed): printed for printed in prints}
     for traceback in log.tracebacks:
         exception, cause, values = _explain_chain(traceback, catalog, flow)
         role: Role = cause.role
-        if role == "cause" and flow.is_survivable(traceback):
+        ignored = flow.is_ignored(traceback)
+        if role == "cause" and (ignored or flow.is_survivable(traceback)):
             role = "hint"
         after, strictly = flow.after_traceback(traceback)
         end = last_prints.get(traceback_key(traceback), traceback)
@@ -137,17 +207,19 @@ def _of_tracebacks(log: LogText, catalog: Catalog, flow: noise.Flow) -> Iterator
             exception=exception,
             after=after,
             strictly_after=strictly,
+            resumed=after >= SURVIVED_AFTER and flow.resumes(flow.index_of(end.message_line)),
             in_thread=flow.is_of_thread(traceback),
+            said_to_live=ignored,
             order=flow.index_of(exception.message_line),
             last_order=flow.index_of(end.message_line),
         )
 
 
-def _find_last_prints(log: LogText) -> dict[TracebackKey, Traceback]:
-    """Return where tracebacks that were printed several times stand last."""
+def _find_prints(log: LogText) -> list[Traceback]:
+    """Return every print of tracebacks, where some were printed several times."""
     if all(traceback.count == 1 for traceback in log.tracebacks):
-        return {}
-    return {traceback_key(printed): printed for printed in find_tracebacks(log.lines)}
+        return []
+    return find_tracebacks(log.lines)
 
 
 def _explain_chain(
@@ -191,6 +263,7 @@ def _explain(
             (cause, groups)
             for cause, groups in catalog.match(text)
             if cause.id != GENERIC_LINE
+            and not is_general(cause)
             and cause.role != "harmless"
             and not cause.submission
             and _frames_agree(cause, exception)

@@ -55,6 +55,8 @@ class Cause(_Frozen):
     role: Role = "cause"
     priority: int = Field(default=50, ge=0, le=100)
     """Decides between causes that the same lines could mean; higher wins."""
+    beats: tuple[str, ...] = ()
+    """Ids of consequences: where both are found, this cause is the root of them."""
     confidence: float = Field(default=0.8, ge=0, le=1)
     patterns: tuple[str, ...] = ()
     """RE2 expressions, searched in each line of at most 2,000 characters."""

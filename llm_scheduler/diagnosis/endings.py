@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llm_scheduler.diagnosis.accounting import signal_of
+from llm_scheduler.diagnosis.candidates import SURVIVED_AFTER
+from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.evidence import choose_evidence
 from llm_scheduler.diagnosis.models import Diagnosis, Remedy
-from llm_scheduler.diagnosis.precedence import SURVIVED_AFTER, Choice
 from llm_scheduler.diagnosis.readability import are_binary, has_text
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs import fingerprint
@@ -19,6 +20,7 @@ NOT_ENDED = "not-ended"
 
 _PROBLEM_SHOWN = 2
 _NOTHING_KNOWN = 0.2
+_NO_TEXT = "The log is no text that could be read."
 _REMEDIES = (
     Remedy(kind="inspect", summary="Read the end of the log and run one point by hand"),
     Remedy(
@@ -31,6 +33,7 @@ _REMEDIES_WITHOUT_RECORD = (
     Remedy(kind="inspect", summary="Check that this is the log of the job"),
     Remedy(kind="inspect", summary="Give the state and the exit code that the scheduler shows"),
 )
+_NOTHING_READ = Choice(None, confidence=_NOTHING_KNOWN, doubts=(_NO_TEXT,))
 _LIVE_WORDS = {
     "PENDING": "has not started yet",
     "CONFIGURING": "has not started yet",
@@ -59,10 +62,10 @@ def without_unreadable(
         return choice
     found = choice.candidate
     if found is None:
-        return Choice(None, _NOTHING_KNOWN) if are_binary(logs) or not has_text(logs) else choice
+        return _NOTHING_READ if are_binary(logs) or not has_text(logs) else choice
     # A program may print data, and then really die.
     is_end = found.traceback is not None or found.after < SURVIVED_AFTER
-    return choice if is_end or not are_binary(logs) else Choice(None, _NOTHING_KNOWN)
+    return choice if is_end or not are_binary(logs) else _NOTHING_READ
 
 
 def explain_live(explanation: str, record: JobRecord | None) -> str:
@@ -92,6 +95,7 @@ def diagnose_without_cause(
             explanation="Nothing in the logs or in the scheduler's record says that it failed.",
             evidence=evidence,
             confidence=choice.confidence,
+            doubts=choice.doubts,
             fingerprint=fingerprint("success"),
         )
     title, explanation = _say_unknown(logs, record)
@@ -104,6 +108,7 @@ def diagnose_without_cause(
         # Scraps of data would only fill the screen.
         evidence=tuple(x for x in evidence if not x.line) if are_binary(logs) else evidence,
         confidence=choice.confidence,
+        doubts=choice.doubts,
         remedies=_REMEDIES if record else _REMEDIES_WITHOUT_RECORD,
         fingerprint=fingerprint(f"unknown {record.state if record else ''} {title}"),
     )
@@ -128,6 +133,7 @@ def _not_ended(
         explanation=explanation,
         evidence=choose_evidence(replace(choice, success=False), logs, record),
         confidence=_NOTHING_KNOWN,
+        doubts=("The job has not ended as far as the scheduler knows.",),
         remedies=(Remedy(kind="inspect", summary="Look again when the job has ended"),),
         fingerprint=fingerprint(f"not ended {record.state}"),
     )

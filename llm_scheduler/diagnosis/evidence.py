@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from llm_scheduler.diagnosis.accounting import describe_record
-from llm_scheduler.diagnosis.candidates import Candidate
+from llm_scheduler.diagnosis.candidates import Candidate, is_general
+from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.models import Evidence
-from llm_scheduler.diagnosis.precedence import Choice
 from llm_scheduler.engine.records import JobRecord
-from llm_scheduler.logs.models import Frame, LogText, Traceback
+from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
+from llm_scheduler.logs.ranking import WEAK, rank_lines
 
 MAX_LINES = 6
 _MAX_CHARS = 500
 _MAX_OTHERS = 3
+_MAX_ABOVE = 6
+_MAX_BELOW = 2
+_RULER = re.compile(r"^\W*$")
+_SAYS_WHAT = re.compile(
+    r"\b(?:error|erreur|fehler|fatal|fail(?:ed|ure|s)?|unable|cannot|can't|could not|not found"
+    r"|no such|invalid|missing|denied|exceed(?:ed|s)?|terminated)\b",
+    re.IGNORECASE,
+)
 
 
 def choose_evidence(
@@ -49,34 +60,83 @@ def _in_order(
         if from_record is not None:
             yield from_record
         if not choice.success:
-            yield from _last_lines(logs)
+            yield from _telling_lines(logs)
         return
     if chosen.from_record and from_record is not None:
         yield from_record
     if not chosen.from_record:
-        yield from _of_candidate(chosen, logs)
+        proof = list(_of_candidate(chosen, logs))
+        yield proof[0]
+        if choice.rival is not None:
+            yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
+        yield from proof[1:]
+        if chosen.traceback is None:
+            yield from _around(chosen, logs)
     if from_record is not None:
         yield from_record
     for other in choice.others[:_MAX_OTHERS]:
         if other.role != "hint" or chosen.role == "hint":
             yield _line(other.file, other.line, other.text)
     if chosen.from_record:
-        yield from _last_lines(logs)
+        yield from _telling_lines(logs)
+
+
+def _around(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the lines that belong to a message of several lines.
+
+    What stands below a line that ends with a colon, and the first line of the same
+    block that says that something failed.
+    """
+    lines = next((log.lines for log in logs if log.file == candidate.file), ())
+    at = next((i for i, line in enumerate(lines) if line.number == candidate.line), None)
+    if at is None:
+        return
+    above = _above(lines, at)[:1]
+    if candidate.text.rstrip().endswith(":"):
+        found = [*_below(lines, at)[:_MAX_BELOW], *above]
+    else:
+        found = [*above, *_below(lines, at)[: int(is_general(candidate.cause))]]
+    yield from (_line(line.file, line.number, line.text) for line in found)
+
+
+def _below(lines: Sequence[LogLine], at: int) -> list[LogLine]:
+    block = takewhile(lambda line: not _RULER.match(line.text), lines[at + 1 : at + 4])
+    return list(block)
+
+
+def _above(lines: Sequence[LogLine], at: int) -> list[LogLine]:
+    """Return the lines of the block above a line that say that something failed."""
+    above: list[LogLine] = []
+    for line in reversed(lines[max(0, at - _MAX_ABOVE) : at]):
+        if _RULER.match(line.text) and above:
+            break
+        above.append(line)
+    return [line for line in reversed(above) if _SAYS_WHAT.search(line.text)]
 
 
 def _of_candidate(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
     yield _line(candidate.file, candidate.line, candidate.text)
     if candidate.exception is None or candidate.traceback is None:
         return
+    if candidate.exception.message not in candidate.text:
+        yield from _message_of(candidate.exception, logs)
+    if candidate.traceback is not candidate.exception:
+        outer = candidate.traceback
+        text = f"{outer.exception}: {outer.message}" if outer.message else outer.exception
+        yield _line(candidate.file, outer.message_line, text)
     frame = find_frame(candidate)
     if frame is not None and frame.log_line:
         yield from _of_frame(frame, candidate.file, logs)
-    if candidate.traceback is not candidate.exception:
-        yield _line(
-            candidate.file,
-            candidate.traceback.message_line,
-            f"{candidate.traceback.exception}: {candidate.traceback.message}",
-        )
+
+
+def _message_of(exception: Traceback, logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the line with the message, where notebooks print it below the frames."""
+    headline = f"{exception.exception.rsplit('.', 1)[-1]}: {exception.message}"
+    lines = next((log.lines for log in logs if log.file == exception.file), ())
+    for line in lines:
+        if line.number > exception.message_line and headline in line.text:
+            yield _line(line.file, line.number, line.text)
+            return
 
 
 def _of_frame(frame: Frame, file: str, logs: Sequence[LogText]) -> Iterator[Evidence]:
@@ -104,6 +164,14 @@ def find_frame(candidate: Candidate) -> Frame | None:
         if exception.user_frame is not None:
             return exception.user_frame
     return None
+
+
+def _telling_lines(logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the lines that look most telling, then the last ones."""
+    for ranked in rank_lines(logs)[:_MAX_OTHERS]:
+        if ranked.score >= WEAK:
+            yield _line(ranked.line.file, ranked.line.number, ranked.line.text)
+    yield from _last_lines(logs)
 
 
 def _last_lines(logs: Sequence[LogText]) -> Iterator[Evidence]:

@@ -16,38 +16,31 @@ The order, strongest first:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.accounting import is_near_memory_limit
-from llm_scheduler.diagnosis.candidates import Candidate
+from llm_scheduler.diagnosis.candidates import SURVIVED_AFTER as SURVIVED_AFTER
+from llm_scheduler.diagnosis.candidates import Candidate, is_general
 from llm_scheduler.diagnosis.catalog import Catalog
+from llm_scheduler.diagnosis.choices import Choice
+from llm_scheduler.diagnosis.doubts import weigh
 from llm_scheduler.diagnosis.restarts import of_last_attempt
+from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
-SURVIVED_AFTER = 6
-"""So many ordinary lines after an error say that the program, or its script, went on."""
+_LAST_WORDS = 20
+"""So many lines a script may write after its program has failed."""
 
+_HINT_SURVIVED_AFTER = 4
+_TELLING = 0.4
+"""Hints below this confidence explain no failure that nothing else speaks of."""
 _BEYOND_PROGRAMS = 80
 """Verdicts of this priority and above hold whatever the program says."""
 
-_CASCADES = {
-    # A missing file is often what another failure did not write.
-    "file_not_found": frozenset(
-        {
-            "command_not_found",
-            "disk_full",
-            "missing_shared_library",
-            "crash",
-            "out_of_memory",
-            "permission_denied",
-            "syntax_error",
-            "missing_module",
-        },
-    ),
-}
 _STRONG_SYMPTOM = 40
 """Symptoms of this priority and above tell more than an error that was survived."""
 _BEATS_SUCCESS = 20
@@ -58,18 +51,9 @@ _BEATABLE = frozenset({"cancelled", "requeued", "log-folder-missing", "launch-fa
 _SIGKILL_CAUSES = frozenset(
     {"killed", "mpi-rank-killed", "pool-worker-lost", "subprocess-died-by-signal"},
 )
+_TERMINATED = re.compile(r"\bSIGTERM\b|\b[Ss]ignal:? 15\b|\bTerminated\b|\bSIGINT\b")
+_SAYS_NOTHING = "step-failed"
 _TIMED = frozenset({"time_limit", "cancelled", "preempted", "node_failure"})
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The decision: a candidate, ``None`` for success or for nothing known."""
-
-    candidate: Candidate | None
-    confidence: float
-    success: bool = False
-    others: tuple[Candidate, ...] = field(default=())
-    """Candidates that support it, best first."""
 
 
 def choose(
@@ -78,29 +62,41 @@ def choose(
     record: JobRecord | None,
     catalog: Catalog,
 ) -> Choice:
-    """Return the root cause among all that logs and record suggest."""
-    candidates = of_last_attempt(candidates, logs, record)
+    """Return the root cause among all that logs and record suggest, and how sure it is."""
+    candidates = put_roots_first(of_last_attempt(candidates, logs, record))
+    choice = _decide(candidates, logs, record, catalog)
+    chosen = choice.candidate
+    if chosen is not None:
+        chosen = _with_line(chosen, candidates)
+        others = tuple(found for found in _notable(candidates) if found is not chosen)
+        choice = replace(choice, candidate=chosen, others=others)
+    elif choice.success:
+        choice = replace(choice, others=_notable(candidates))
+    return weigh(choice, logs, record)
+
+
+def _decide(
+    candidates: Sequence[Candidate],
+    logs: Sequence[LogText],
+    record: JobRecord | None,
+    catalog: Catalog,
+) -> Choice:
     completed = record is not None and record.state == "COMPLETED"
     verdict = _best_verdict(candidates, record)
-    parallel = noise.is_parallel(list(logs))
+    # Processes with a log each die each in its own log.
+    parallel = noise.is_parallel(list(logs)) or sum(bool(log.tracebacks) for log in logs) > 1
     fatal = _fatal(candidates, verdict, completed=completed)
+    if any(noise.ends_well(log) for log in logs) and not (record and record.is_failed):
+        fatal = [x for x in fatal if not is_general(x.cause)]
+    fatal = put_spoilers_first(fatal, candidates)
     if verdict is not None and not _is_beaten(verdict, fatal, parallel=parallel):
-        chosen, confidence = verdict, verdict.cause.confidence
-    elif fatal:
-        chosen = _pick(fatal, parallel=parallel)
-        doubt = 0.65 if completed else 0.85 if verdict else 1.0
-        confidence = chosen.cause.confidence * doubt
-    elif completed:
-        return Choice(None, 0.9, success=True, others=_notable(candidates))
-    else:
-        weak = _weaker(candidates, logs, record, catalog)
-        if isinstance(weak, Choice):
-            return weak
-        chosen, confidence = weak
-    chosen = _with_line(chosen, candidates)
-    confidence = _adjust(chosen, confidence, record)
-    others = tuple(found for found in _notable(candidates) if found is not chosen)
-    return Choice(chosen, round(confidence, 2), others=others)
+        return Choice(verdict)
+    if fatal:
+        root, rival = pick_root(fatal, logs, parallel=parallel)
+        return Choice(root, over=verdict, rival=rival)
+    if completed:
+        return Choice(None, success=True)
+    return _weaker(candidates, logs, record, catalog)
 
 
 def _best_verdict(
@@ -125,7 +121,16 @@ def _best_verdict(
             ):
                 continue
         found.append(candidate)
-    return max(found, key=lambda x: (x.cause.priority, not x.from_record, x.order), default=None)
+    best = max(found, key=lambda x: (x.cause.priority, not x.from_record, x.order), default=None)
+    if best is None or best.from_record:
+        return best
+    # One end is told by every node or step; the first line of it stands for all.
+    same = [
+        x
+        for x in found
+        if x.cause is best.cause and x.file == best.file and x.strictly_after == best.strictly_after
+    ]
+    return min(same, key=lambda x: x.order)
 
 
 def _fatal(
@@ -146,14 +151,15 @@ def _fatal(
             continue
         if strictly and (candidate.strictly_after > 0 or candidate.from_record):
             continue
-        if candidate.after >= SURVIVED_AFTER:
+        if candidate.after >= (SURVIVED_AFTER if candidate.resumed else _LAST_WORDS):
+            continue
+        if is_general(candidate.cause) and candidate.after >= _HINT_SURVIVED_AFTER:
             continue
         if completed and (candidate.traceback is None or candidate.in_thread):
             continue
-        if (
-            verdict is not None
-            and verdict.file == candidate.file
-            and candidate.order > verdict.order
+        if verdict is not None and (
+            _TERMINATED.search(candidate.text)
+            or (verdict.file == candidate.file and candidate.order > verdict.order)
         ):
             continue  # what a program says while it is being killed
         fatal.append(candidate)
@@ -169,67 +175,87 @@ def _is_beaten(verdict: Candidate, fatal: list[Candidate], *, parallel: bool) ->
     return parallel and any(found.traceback is not None for found in fatal)
 
 
-def _pick(fatal: list[Candidate], *, parallel: bool) -> Candidate:
-    """Choose among errors after which nothing went on."""
-    if not parallel:
-        # What one process printed before its last exception, it survived.
-        last: dict[str, Candidate] = {}
-        for candidate in fatal:
-            if candidate.traceback is not None:
-                last[candidate.file] = candidate
-        fatal = [x for x in fatal if x.traceback is None or last[x.file] is x]
-    best = max(fatal, key=lambda x: (x.cause.priority, -x.order))
-    makers = _CASCADES.get(best.cause.category, frozenset())
-    for earlier in fatal:
-        if (
-            earlier.cause.category in makers
-            and earlier.file == best.file
-            and earlier.order < best.order
-        ):
-            return earlier
-    return best
-
-
 def _weaker(
     candidates: Sequence[Candidate],
     logs: Sequence[LogText],
     record: JobRecord | None,
     catalog: Catalog,
-) -> Choice | tuple[Candidate, float]:
+) -> Choice:
     """Decide where no error is certain to have ended the job."""
     failed = record is not None and record.state not in {"UNKNOWN", "COMPLETED"}
     well = any(noise.ends_well(log) for log in logs)
+    weak = _usable_weak(candidates, failed=failed, well=well)
+    survived = [x for x in candidates if x.role == "cause" and (failed or x.traceback is not None)]
+    best = _best_weak(weak)
+    crashes = [x for x in survived if x.cause.category == "crash"]
+    if best is not None and best.cause.id in _SIGKILL_CAUSES and crashes:
+        # The worker that was lost told how it died; others may have written since.
+        return Choice(crashes[-1])
+    if best is not None and best.cause.id in _SIGKILL_CAUSES and is_near_memory_limit(record):
+        return Choice(replace(best, cause=catalog["peak-near-limit"], role="cause"))
+    reason = _reason_of(best, candidates, logs)
+    if reason is not None:
+        return Choice(reason)
+    strong = best is not None and best.cause.priority >= _STRONG_SYMPTOM
+    if best is not None and (strong or not survived):
+        return Choice(best)
+    if survived and (failed or not well):
+        return Choice(max(survived, key=lambda x: (x.order, x.cause.priority)), survived=True)
+    if best is not None:
+        return Choice(best)
+    return Choice(None, success=not failed and any(log.lines for log in logs))
+
+
+def _reason_of(
+    symptom: Candidate | None,
+    candidates: Sequence[Candidate],
+    logs: Sequence[LogText],
+) -> Candidate | None:
+    """Return the error that stands before its consequence, with nothing going on between.
+
+    Other programs, or a workflow around them, may have written on after both.
+    """
+    if symptom is None or symptom.role != "symptom" or symptom.from_record:
+        return None
+    before = [
+        replace(x, after=symptom.after, strictly_after=symptom.strictly_after)
+        for x in candidates
+        if x.role == "cause"
+        and x.file == symptom.file
+        and x.order < symptom.order
+        and x.after - symptom.after < _HINT_SURVIVED_AFTER
+    ]
+    return pick_root(before, logs, parallel=noise.is_parallel(list(logs)))[0] if before else None
+
+
+def _usable_weak(
+    candidates: Sequence[Candidate],
+    *,
+    failed: bool,
+    well: bool,
+) -> list[Candidate]:
+    """Return the symptoms and hints that may tell of this end."""
     weak = [x for x in candidates if x.role in {"symptom", "hint"}]
-    if not failed and well:
-        weak = [
+    if failed:
+        return weak
+    if well:
+        return [
             x
             for x in weak
             if x.role == "symptom"
             and x.after < SURVIVED_AFTER
             and x.cause.priority >= _BEATS_SUCCESS
         ]
-    if not failed:
-        weak = [x for x in weak if x.role == "symptom" or x.after < SURVIVED_AFTER]
-    survived = [x for x in candidates if x.role == "cause"]
-    best = _best_weak(weak)
-    crashes = [x for x in survived if x.cause.category == "crash"]
-    if best is not None and best.cause.id in _SIGKILL_CAUSES and crashes:
-        # The worker that was lost told how it died; others may have written since.
-        return crashes[-1], crashes[-1].cause.confidence * 0.9
-    if best is not None and best.cause.id in _SIGKILL_CAUSES and is_near_memory_limit(record):
-        near = replace(best, cause=catalog["peak-near-limit"], role="cause")
-        return near, near.cause.confidence
-    strong = best is not None and best.cause.priority >= _STRONG_SYMPTOM
-    if best is not None and (strong or not survived):
-        return best, best.cause.confidence
-    if survived and (failed or not well):
-        last = max(survived, key=lambda x: (x.order, x.cause.priority))
-        return last, last.cause.confidence * 0.6
-    if best is not None:
-        return best, best.cause.confidence
-    if failed or not any(log.lines for log in logs):
-        return Choice(None, 0.2)
-    return Choice(None, 0.7 if well else 0.5, success=True, others=_notable(candidates))
+    return [x for x in weak if _is_last_word(x)]
+
+
+def _is_last_word(weak: Candidate) -> bool:
+    """Tell whether an error that programs may survive can have been the end."""
+    if weak.role == "symptom" and not is_general(weak.cause):
+        return weak.after < SURVIVED_AFTER or weak.cause.priority >= _STRONG_SYMPTOM
+    if weak.said_to_live:
+        return weak.after == 0 and weak.traceback is None and "Warning: " not in weak.text
+    return weak.after < _HINT_SURVIVED_AFTER and weak.cause.confidence >= _TELLING
 
 
 def _best_weak(weak: list[Candidate]) -> Candidate | None:
@@ -237,7 +263,9 @@ def _best_weak(weak: list[Candidate]) -> Candidate | None:
     strong = [x for x in weak if not x.from_record and x.cause.priority >= _STRONG_SYMPTOM]
     told = [x for x in weak if not x.from_record or x.cause.role == x.role]
     among = told if strong else weak
-    return max(among, key=lambda x: (x.cause.priority, x.order), default=None)
+    # That a task failed is known anyway: any words of a program tell more.
+    among = [x for x in among if x.cause.id != _SAYS_NOTHING] or among
+    return max(among, key=lambda x: (not x.known, x.cause.priority, x.order), default=None)
 
 
 def _with_line(chosen: Candidate, candidates: Sequence[Candidate]) -> Candidate:
@@ -254,15 +282,6 @@ def _with_line(chosen: Candidate, candidates: Sequence[Candidate]) -> Candidate:
     if chosen.role != "verdict":
         cause = best.cause
     return replace(best, cause=cause)
-
-
-def _adjust(chosen: Candidate, confidence: float, record: JobRecord | None) -> float:
-    """Trust more what record and log agree on, less what one weak line says."""
-    if record is not None and chosen.role == "hint" and record.state == "FAILED":
-        return min(confidence, 0.7)
-    if record is not None and record.is_failed and not chosen.from_record:
-        return min(0.99, confidence + 0.02)
-    return confidence
 
 
 def _notable(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -16,6 +16,7 @@ from llm_scheduler.diagnosis.texts import (
     format_memory_request,
     render,
     round_up_time,
+    say_duration,
 )
 from llm_scheduler.engine.records import JobRecord
 
@@ -59,7 +60,7 @@ def _make_remedy(
     limit_s = _known_time_limit(values, record)
     if template.time_factor is not None and limit_s:
         resources["time"] = format_duration(round_up_time(limit_s * template.time_factor))
-        summary = f"Ask for {resources['time']} of time instead of {format_duration(limit_s)}"
+        summary = f"Ask for {resources['time']} of time instead of {say_duration(limit_s)}"
     if template.exclude_nodes and record is not None and record.nodes:
         resources["exclude"] = ",".join(record.nodes)
     frame = find_frame(candidate) if template.kind == "code" else None

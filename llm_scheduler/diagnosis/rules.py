@@ -8,18 +8,21 @@ from pathlib import PurePosixPath
 from llm_scheduler.diagnosis.accounting import find_record_candidates, record_values
 from llm_scheduler.diagnosis.candidates import Candidate, find_candidates
 from llm_scheduler.diagnosis.catalog import Catalog, load_catalog
+from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.endings import (
     diagnose_without_cause,
     explain_live,
     without_unreadable,
 )
 from llm_scheduler.diagnosis.evidence import choose_evidence, find_frame
+from llm_scheduler.diagnosis.facts import explain_facts
 from llm_scheduler.diagnosis.fingerprints import make_fingerprint
 from llm_scheduler.diagnosis.hints import find_hint, find_point, package_of
 from llm_scheduler.diagnosis.models import Diagnosis
-from llm_scheduler.diagnosis.precedence import Choice, choose
+from llm_scheduler.diagnosis.precedence import choose
+from llm_scheduler.diagnosis.references import demote_known
 from llm_scheduler.diagnosis.remedies import make_remedies
-from llm_scheduler.diagnosis.texts import format_bytes, format_duration, render, render_title
+from llm_scheduler.diagnosis.texts import format_bytes, render, render_title, say_duration
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
@@ -33,6 +36,7 @@ def diagnose(
     *,
     catalog: Catalog | None = None,
     job_id: str | None = None,
+    known: frozenset[str] = frozenset(),
 ) -> Diagnosis:
     """Say why a job failed, from what was read of its logs and from its record.
 
@@ -46,12 +50,16 @@ def diagnose(
         The causes; the built-in ones by default.
     job_id
         Overrides the one of the record.
+    known
+        Lines of a successful job of the same run, from `known_lines`; they count
+        for less.
     """
     catalog = catalog if catalog is not None else load_catalog()
     job_id = job_id or (record.job_id if record else None)
     candidates = [found for log in logs for found in find_candidates(log, catalog)]
     if record is not None:
         candidates += find_record_candidates(record, catalog)
+    candidates = demote_known(candidates, known)
     choice = without_unreadable(choose(candidates, logs, record, catalog), logs, record)
     if choice.candidate is None:
         return diagnose_without_cause(choice, logs, record, job_id)
@@ -67,14 +75,17 @@ def _with_cause(
 ) -> Diagnosis:
     cause = candidate.cause
     values = _collect_values(candidate, logs, record)
+    explanation = render(cause.explanation, values, code=True)
+    explanation = explain_facts(explanation, candidate, values, record)
     return Diagnosis(
         job_id=job_id,
         category=cause.category,
         cause=cause.id,
         title=_make_title(candidate, values),
-        explanation=explain_live(render(cause.explanation, values, code=True), record),
+        explanation=explain_live(explanation, record),
         evidence=choose_evidence(choice, logs, record),
         confidence=choice.confidence,
+        doubts=choice.doubts,
         remedies=make_remedies(candidate, values, record),
         fingerprint=make_fingerprint(candidate),
     )
@@ -112,8 +123,8 @@ def _with_quantities(values: dict[str, str]) -> dict[str, str]:
             values.setdefault("memory_limit", format_bytes(int(values[allowed]) * factor))
             values["memory_limit_bytes"] = str(int(values[allowed]) * factor)
     if _is_number(values.get("used")) and _is_number(values.get("allowed")):
-        values.setdefault("elapsed", format_duration(int(values["used"])))
-        values.setdefault("time_limit", format_duration(int(values["allowed"])))
+        values.setdefault("elapsed", say_duration(int(values["used"])))
+        values.setdefault("time_limit", say_duration(int(values["allowed"])))
         values["time_limit_s"] = values["allowed"]
     return values
 

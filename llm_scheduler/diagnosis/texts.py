@@ -61,15 +61,21 @@ def _value(name: str, values: Mapping[str, str], code: bool) -> str:
         value = value[: _MAX_VALUE - 1] + "…"
     if not code:
         return value
-    return f"`{value.replace('`', chr(39))}`" if value else "it"
+    return quote(value) if value else "it"
+
+
+def quote(text: str) -> str:
+    """Write a text as Markdown code, so that markup in it stays text."""
+    return f"`{text.replace('`', chr(39))}`"
 
 
 def format_bytes(n_bytes: float) -> str:
-    """Return a size as ``812 MB``; units are powers of 1024, as schedulers count."""
+    """Return a size as ``812 MB`` or ``4.1 GB``; units are powers of 1024, as schedulers count."""
     for unit, size in _UNITS:
-        # Up to 10 GB megabytes tell more: "812 MB of 800 MB".
-        if n_bytes >= size * (10 if unit == "GB" else 1):
-            return f"{n_bytes / size:.0f} {unit}"
+        # Peaks lie near the limit: "4.0 GB of 4 GB" tells more than rounded numbers.
+        if n_bytes >= size:
+            digits = 1 if unit == "GB" and n_bytes < 100 * size and n_bytes % size else 0
+            return f"{n_bytes / size:.{digits}f} {unit}"
     return f"{n_bytes:.0f} B"
 
 
@@ -85,6 +91,26 @@ def format_duration(seconds: float) -> str:
     """Return a time as ``HH:MM:SS``, with more than 24 hours as hours."""
     total = round(seconds)
     return f"{total // 3600:02d}:{total % 3600 // 60:02d}:{total % 60:02d}"
+
+
+def say_duration(seconds: float) -> str:
+    """Return a time as people say it: ``8 s``, ``12 min``, ``3 h 20 min``, ``2 days 4 h``."""
+    total = round(seconds)
+    if total < 120 and total != 60:
+        return f"{total} s"
+    if total < 600:
+        return _two_units(total, 60, "min", "s")
+    minutes = round(total / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return _two_units(minutes, 60, "h", "min")
+    return _two_units(round(minutes / 60), 24, "days", "h")
+
+
+def _two_units(amount: int, size: int, large: str, small: str) -> str:
+    rest = amount % size
+    return f"{amount // size} {large}" + (f" {rest} {small}" if rest else "")
 
 
 def round_up_time(seconds: float) -> float:

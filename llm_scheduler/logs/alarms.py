@@ -7,9 +7,6 @@ causes. Repeats are thinned out, so a word may be common.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any
 
 WORDS: tuple[str, ...] = (
     # every language
@@ -177,13 +174,66 @@ WORDS: tuple[str, ...] = (
 )
 """General words, in lower case."""
 
-_REGEXES = (
+REGEXES: tuple[str, ...] = (
     r", line [0-9]+, in ",
     r'file "[^"\n]+", line [0-9]+',
     r"\.jl:[0-9]+",
     r"stop [1-9]",
     r"\bnan\b",
 )
+"""Expressions that are searched besides the words, in any case."""
+
+STRONG_REGEXES: tuple[str, ...] = (
+    r"traceback \(most recent call last",
+    r"(?-i:[a-z](?:Error|Exception|Interrupt|Exit))\b",
+    r"\berror: ",
+    r"\bfatal\b",
+    r"\bpanic",
+    r"\babort(?:ed|ing)?\b",
+    r"oom.kill",
+    r"out.of.memory",
+    r"exceed(?:ed|s)? .{0,20}(?:memory|limit|quota)",
+    r"slurmstepd",
+    r"srun: ",
+    r"\bpbs: ",
+    r"\bterm_[a-z]",
+    r"due to time limit",
+    r"cancelled at",
+    r"preempt",
+    r"node.fail",
+    r"\bsig(?:segv|kill|term|bus|ill|fpe|abrt|int|xcpu)\b",
+    r"segmentation (?:fault|violation)",
+    r"\bsegfault",
+    r"bus error",
+    r"illegal instruction",
+    r"floating point exception",
+    r"core dumped",
+    r"\bkilled\b",
+    r"no space left",
+    r"disk quota",
+    r"read-only file system",
+    r"stale file",
+    r"input/output error",
+    r"no such file",
+    r"permission denied",
+    r"command not found",
+    r"no module named",
+    r"cannot open shared object",
+    r"undefined (?:symbol|reference)",
+    r"terminate called",
+    r"assertion",
+    r"execution halted",
+    r"forrtl",
+    r"at line [0-9]+ of file",
+    r"error termination",
+    r"bad termination",
+    r"mpi_abort",
+    r"exited with",
+    r"connection (?:refused|reset)",
+    r"timed out",
+)
+"""What hardly stands in a log on line after line; searched where the words do."""
+
 STRONG = re.compile(
     r"error|exception|traceback|fatal|panic|fail|abort|killed|out of memory|denied|cannot|can't"
     r"|no such|not found|segmentation|core dumped|exceed|cancel|no space|terminat|undefined"
@@ -191,30 +241,3 @@ STRONG = re.compile(
     re.IGNORECASE,
 )
 """Words on which a part of a line is kept that a progress bar wrote over."""
-_MIN_LITERAL = 3
-
-
-def clean_literals(literals: Iterable[str]) -> tuple[str, ...]:
-    """Return the literals in lower case, sorted, without repeats and very short ones."""
-    return tuple(sorted({x.lower() for x in literals if len(x) >= _MIN_LITERAL}))
-
-
-@lru_cache(maxsize=16)
-def make_pattern(literals: tuple[str, ...]) -> Any:
-    """Compile the general words and the given literals to one pattern for bytes."""
-    words = [w for w in {*WORDS, *literals} if not any(v in w for v in WORDS if v != w)]
-    source = "|".join([*map(_escape, sorted(words)), *_REGEXES]).encode()
-    try:
-        import re2
-    except ImportError:  # slower by a factor of twenty, with the same result
-        return re.compile(b"(?i)" + source)
-    options = re2.Options()
-    options.max_mem = 64 << 20
-    options.case_sensitive = False
-    options.never_capture = True
-    return re2.compile(source, options)
-
-
-def _escape(word: str) -> str:
-    """Escape in the way both `re` and `re2` read: every sign but letters and digits."""
-    return re.sub(r"([^\w\s]|_)", r"\\\1", word, flags=re.ASCII).replace("\n", r"\n")

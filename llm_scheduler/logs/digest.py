@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import sys
+from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
 
 from llm_scheduler.errors import UsageError
 from llm_scheduler.logs.fingerprint import fingerprint_ranked
-from llm_scheduler.logs.fold import fold_traceback
+from llm_scheduler.logs.fold import MAX_FRAMES, fold_traceback
+from llm_scheduler.logs.known import known_lines
 from llm_scheduler.logs.models import LogDigest, LogLine, LogText, Traceback
-from llm_scheduler.logs.ranking import WEAK, Ranked, covered_lines, rank_lines
-from llm_scheduler.logs.redaction import redact
+from llm_scheduler.logs.page import Page
+from llm_scheduler.logs.ranking import CANCELLED, CAUGHT, PLAIN, SCHEDULER, WEAK, Ranked, rank_lines
 from llm_scheduler.logs.scanner import scan_log
-from llm_scheduler.logs.text import MAX_LINE_CHARS, cut_line
-from llm_scheduler.logs.tracebacks import find_tracebacks
 
 _MAX_EVIDENCE = 20
 _TOP = 6
 _MAX_TRACEBACKS = 4
 _AROUND = 3
 _HEAD = 8
-_TAIL = 15
+_TAIL = 40
+_ROOM_FOR_FRAMES = 1500
+_FEW_FRAMES = 2
+_TOP_SHARE = 0.6
+_LINE_SHARE = 0.35
+_MIN_LINE_CHARS = 60
 
 
 def digest_log(
     paths: Path | str | Sequence[Path | str],
     *,
     max_chars: int = 4000,
+    compare_with: Path | str | Sequence[Path | str] = (),
 ) -> LogDigest:
     """Read the logs of one job and put together what matters in them.
 
@@ -38,19 +43,38 @@ def digest_log(
         One log, or all logs of the job.
     max_chars
         The text is never longer. The fingerprint does not depend on it.
+    compare_with
+        Logs of a job of the same run that succeeded: lines that stand there
+        too count for less.
 
     Notes
     -----
     Never raises for a log that can't be read: ``problems`` says why then.
-    Secrets are taken out of the text, not out of ``evidence``.
+    Secrets are taken out of everything, when a log is scanned.
     """
-    if isinstance(paths, str | Path):
-        paths = [paths]
-    return make_digest([scan_log(path) for path in paths], max_chars=max_chars)
+    return make_digest(
+        [scan_log(path) for path in _as_paths(paths)],
+        max_chars=max_chars,
+        compare_with=[scan_log(path) for path in _as_paths(compare_with)],
+    )
 
 
-def make_digest(texts: Sequence[LogText], *, max_chars: int = 4000) -> LogDigest:
+def _as_paths(paths: Path | str | Sequence[Path | str]) -> Sequence[Path | str]:
+    return [paths] if isinstance(paths, str | Path) else paths
+
+
+def make_digest(
+    texts: Sequence[LogText],
+    *,
+    max_chars: int = 4000,
+    compare_with: Sequence[LogText] = (),
+) -> LogDigest:
     """Put together the digest of logs that are scanned already.
+
+    Parameters
+    ----------
+    texts, max_chars, compare_with
+        As for `digest_log`.
 
     Raises
     ------
@@ -59,51 +83,76 @@ def make_digest(texts: Sequence[LogText], *, max_chars: int = 4000) -> LogDigest
     """
     if max_chars < 1:
         raise UsageError(f"max_chars is {max_chars!r}; it must be at least 1")
-    ranked = rank_lines(texts)
-    page = _Page(texts, max_chars)
+    ranked = rank_lines(texts, known_lines(compare_with) if compare_with else frozenset())
+    n_known = sum(entry.known for entry in ranked)
+    page = Page(texts, max_chars)
     omitted = _write(page, texts, ranked)
     return LogDigest(
-        text=page.text(omitted),
+        text=page.text(omitted, n_known),
         fingerprint=fingerprint_ranked(ranked, texts),
-        evidence=tuple(entry.line for entry in ranked[:_MAX_EVIDENCE]),
-        tracebacks=tuple(tb for text in texts for tb in text.tracebacks),
-        files=tuple(text.file for text in texts),
-        n_bytes=sum(text.n_bytes for text in texts),
-        n_lines=sum(text.n_lines for text in texts),
+        evidence=tuple([entry.line for entry in ranked[:_MAX_EVIDENCE]]),
+        tracebacks=tuple([tb for text in texts for tb in text.tracebacks]),
+        files=tuple([text.file for text in texts]),
+        n_bytes=sum([text.n_bytes for text in texts]),
+        n_lines=sum([text.n_lines for text in texts]),
         omitted=omitted,
-        problems=tuple(f"{text.file}: {text.problem}" for text in texts if text.problem),
+        problems=tuple([f"{text.file}: {text.problem}" for text in texts if text.problem]),
+        n_known=n_known,
     )
 
 
-def _write(page: _Page, texts: Sequence[LogText], ranked: Sequence[Ranked]) -> dict[str, int]:
+def _write(page: Page, texts: Sequence[LogText], ranked: Sequence[Ranked]) -> dict[str, int]:
     """Fill the page, the most telling first; returns what did not fit."""
-    page.add_problems()
-    top = [entry for entry in ranked[:_TOP] if entry.score >= WEAK] or list(ranked[:2])
-    shown = _show_top(page, top)
-    if not page.add("Most telling lines:", shown, share=0.45) and shown:
+    page.add_sizes()
+    top = _choose_top(ranked)
+    shown = _show_top(page, top, _TOP_SHARE)
+    if not page.add("Most telling lines:", shown, share=_TOP_SHARE) and shown:
         page.replace(shown[0])
-    chosen = choose_tracebacks(texts, ranked)
     n_shown = 0
-    for traceback in chosen:
+    for traceback in choose_tracebacks(texts, ranked):
         title = "Traceback:" if traceback.language == "python" else "Failure:"
-        n_shown += page.add(title, fold_traceback(traceback, page.show), share=0.5)
-    for entry in top[:3]:
+        n_frames = MAX_FRAMES if page.room(1) >= _ROOM_FOR_FRAMES else _FEW_FRAMES
+        folded = fold_traceback(traceback, page.show, n_frames)
+        n_shown += page.add(title, folded, share=0.5 if n_shown else 0.7)
+    for entry in top[:1]:
         page.add("Around it:", page.pick(_near(texts, entry.line)), share=0.3)
-    rest = [entry for entry in ranked[_TOP:_MAX_EVIDENCE] if entry.score >= WEAK]
-    page.add("Also:", _show_top(page, rest), share=0.4)
-    for text in texts:
-        tail = [line for line in text.lines[-_TAIL:] if line.text.strip()]
-        page.add("End of the log:", page.pick(tail), share=0.7, keep_last=True)
-        head = [line for line in text.lines[:_HEAD] if line.text.strip()]
-        page.add("Start of the log:", page.pick(head), share=0.7)
-    n_tracebacks = sum(len(text.tracebacks) for text in texts)
+    chosen = {id(entry) for entry in top}
+    rest = [x for x in ranked if id(x) not in chosen and x.score >= WEAK][: _MAX_EVIDENCE - _TOP]
+    page.add("Also:", _show_top(page, rest, 0.4), share=0.4)
+    for entry in top[1:3]:
+        page.add("Around it:", page.pick(_near(texts, entry.line)), share=0.3)
+    _add_ends(page, texts)
     counts = {
-        "lines": sum(text.n_lines for text in texts) - page.n_lines,
-        "tracebacks": n_tracebacks - n_shown,
-        "telling lines": max(0, len(ranked) - len(top) - len(rest)),
-        "unread logs": sum(bool(text.problem) for text in texts),
+        "lines": sum([text.n_lines for text in texts]) - page.n_lines,
+        "tracebacks": sum([len(text.tracebacks) for text in texts]) - n_shown,
+        "telling lines": len(ranked) - len(top) - len(rest),
+        "unread logs": sum([bool(text.problem) for text in texts]),
     }
     return {name: count for name, count in counts.items() if count > 0}
+
+
+def _add_ends(page: Page, texts: Sequence[LogText]) -> None:
+    """Add the head, which says what ran, and the tail, of each log its part of the room."""
+    for i, text in enumerate(texts):
+        part = 1 / (len(texts) - i)
+        head = [line for line in text.lines[:_HEAD] if line.text.strip()]
+        page.add("Start of the log:", page.pick(head), share=0.35 * part)
+        tail = [line for line in text.lines[-_TAIL:] if line.text.strip()]
+        page.add("End of the log:", page.pick(tail), share=part, keep_last=True)
+
+
+def _choose_top(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Choose the best lines, with the first error and what the scheduler says."""
+    best = [entry for entry in ranked if entry.score >= WEAK] or list(ranked[:2])
+    # Next to what ended the program, the lines that follow from it can wait.
+    top = [entry for entry in best if entry.score >= CAUGHT][:_TOP] or best[:_TOP]
+    errors = [x for x in best if PLAIN <= x.score < CANCELLED and x.line.number]
+    wanted = [min(errors, key=lambda x: x.line.number)] if errors else []
+    wanted += [x for x in best if x.traceback is None and SCHEDULER.search(x.line.text)][:1]
+    for i, entry in enumerate(wanted):
+        if not any(entry is known for known in top):
+            top.insert(min(len(top), 2 + i), entry)
+    return top
 
 
 def choose_tracebacks(texts: Sequence[LogText], ranked: Sequence[Ranked]) -> list[Traceback]:
@@ -120,118 +169,31 @@ def choose_tracebacks(texts: Sequence[LogText], ranked: Sequence[Ranked]) -> lis
 def _near(texts: Sequence[LogText], line: LogLine) -> list[LogLine]:
     """Return the lines around a line."""
     for text in texts:
-        if text.file == line.file and line in text.lines:
-            at = text.lines.index(line)
+        if text.file == line.file and line.number:
+            at = bisect_left(text.lines, line.number, key=_number_of)
             near = text.lines[max(0, at - _AROUND) : at + _AROUND + 1]
             return [x for x in near if x.text.strip()]
     return []
 
 
-def _show_top(page: _Page, top: Iterable[Ranked]) -> list[str]:
-    shown = []
+def _number_of(line: LogLine) -> int:
+    return line.number or sys.maxsize
+
+
+def _show_top(page: Page, top: Sequence[Ranked], share: float) -> list[str]:
+    """Show lines in a share of the page; long ones may take what the short ones leave."""
+    shown: list[str] = []
+    room = page.room(share)
     for i, entry in enumerate(top):
-        count = f"   (× {entry.count})" if entry.count > 1 else ""
-        shown.append(page.show(entry.line, share=0.25 if i == 0 else 0.11) + count)
+        limit = room - (_MIN_LINE_CHARS * min(3, len(top) - i - 1) if i else 0)
+        shown.append(page.show(entry.line, max_chars=min(limit, page.room(_LINE_SHARE))))
+        shown[-1] += _count(entry)
+        room -= len(shown[-1]) + 1
     return shown
 
 
-class _Page:
-    """A text that grows section by section and never beyond its size."""
-
-    def __init__(self, texts: Sequence[LogText], max_chars: int) -> None:
-        self._texts = texts
-        self._max_chars = max_chars
-        self._labels = _make_labels([text.file for text in texts])
-        self._sections: list[str] = []
-        # Room for the sentence on what was left out, if the page is not tiny.
-        self._left = max_chars - (160 if max_chars >= 800 else 0)
-        self._seen: set[tuple[str, int]] = set()
-        self._title = ""
-        self._folded = {
-            (text.file, number)
-            for text in texts
-            for number in covered_lines(find_tracebacks(text.lines))
-        }
-
-    @property
-    def n_lines(self) -> int:
-        """How many different lines of the logs are on the page."""
-        return len(self._seen)
-
-    def show(self, line: LogLine, *, share: float = 0.05) -> str:
-        """Return a line as it stands in the digest, and remember it."""
-        self._seen.add((line.file, line.number))
-        max_chars = int(min(self._max_chars * share, MAX_LINE_CHARS))
-        text = redact(line.text)
-        label = self._labels.get(line.file, line.file)
-        return f"{label}:{line.number or '?'}| {cut_line(text, max(150, max_chars))}"
-
-    def pick(self, lines: Iterable[LogLine]) -> list[str]:
-        """Show those of the lines that are not on the page yet, folded tracebacks aside."""
-        gone = self._seen | self._folded
-        return [self.show(x) for x in lines if (x.file, x.number) not in gone or not x.number]
-
-    def replace(self, line: str) -> None:
-        """Show one line only, on a page that is too small for more."""
-        self._sections = [line]
-        self._left = 0
-
-    def add_problems(self) -> None:
-        """Say which logs could not be read, and the size of the others."""
-        for text in self._texts:
-            label = self._labels[text.file]
-            if text.problem and not text.lines:
-                self.add("", [f"{label}: {text.problem}"], share=0.5)
-            else:
-                part = "" if text.complete else ", read in part"
-                why = f" ({text.problem})" if text.problem else ""
-                size = f"{label}: {text.n_lines} lines, {text.n_bytes} bytes{part}{why}"
-                self.add("", [cut_line(size, 300)], share=0.2)
-
-    def add(
-        self,
-        title: str,
-        lines: Sequence[str],
-        *,
-        share: float,
-        keep_last: bool = False,
-    ) -> bool:
-        """Add as much of a section as a share of the room that is left allows."""
-        room = int(self._left * share)
-        kept: list[str] = []
-        used = len(title) + 2
-        for line in reversed(lines) if keep_last else lines:
-            if used + len(line) + 1 > room:
-                if kept or keep_last or room < used + 40:
-                    break
-                line = cut_line(line, room - used - 1)
-            kept.append(line)
-            used += len(line) + 1
-        if not kept:
-            return False
-        if keep_last:
-            kept.reverse()
-        section = "\n".join([title, *kept] if title and title != self._title else kept)
-        self._title = title
-        self._sections.append(section)
-        self._left -= len(section) + 1
-        return True
-
-    def text(self, omitted: dict[str, int]) -> str:
-        """Return the page with the counts of what is not on it."""
-        text = "\n".join(self._sections)
-        parts = ", ".join(f"{count} {name}" for name, count in omitted.items())
-        last = f"\nLeft out: {parts}." if parts else ""
-        if len(text) + len(last) <= self._max_chars:
-            text += last
-        return text.strip("\n")[: self._max_chars]
-
-
-def _make_labels(files: Sequence[str]) -> dict[str, str]:
-    """Return the shortest name for each log that tells it from the others."""
-    names = Counter(os.path.basename(file) for file in files)  # noqa: PTH119 - not always a path
-    labels = {}
-    for file in files:
-        name = os.path.basename(file)  # noqa: PTH119 - not always a path
-        labels[file] = name if names[name] == 1 else file
-    return labels
+def _count(entry: Ranked) -> str:
+    """Say how often a line stands in the logs, and of how many ranks."""
+    if entry.traceback is not None and entry.traceback.n_ranks > 1:
+        return f"   (× {entry.traceback.n_ranks} ranks)"
+    return f"   (× {entry.count})" if entry.count > 1 else ""

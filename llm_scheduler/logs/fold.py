@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 from llm_scheduler.logs.models import Frame, LogLine, Traceback
 from llm_scheduler.logs.ranking import chain_of
 
-_MAX_FRAMES = 8
+MAX_FRAMES = 8
+"""How many of the user's frames are shown where there is room."""
 _MAX_LINKS = 6
 
 _Show = Callable[[LogLine], str]
 
 
-def fold_traceback(traceback: Traceback, show: _Show) -> list[str]:
+def fold_traceback(
+    traceback: Traceback,
+    show: _Show,
+    n_frames: int = MAX_FRAMES,
+) -> list[str]:
     """Return the lines of a traceback, the root of its chain first.
 
     Parameters
@@ -22,9 +27,12 @@ def fold_traceback(traceback: Traceback, show: _Show) -> list[str]:
         With its causes.
     show
         Turns a line of the log into a line of the digest.
+    n_frames
+        How many of the user's frames to show of each exception; of more, the
+        first two and the last ones, and only the last ones where few are wanted.
     """
     chain = chain_of(traceback)
-    lines = [f"(printed {traceback.count} times)"] if traceback.count > 1 else []
+    lines = _say_count(traceback)
     skipped = len(chain) - _MAX_LINKS
     for i, link in enumerate(chain):
         if skipped > 0 and _MAX_LINKS - 2 < i + 1 <= _MAX_LINKS - 2 + skipped:
@@ -33,23 +41,30 @@ def fold_traceback(traceback: Traceback, show: _Show) -> list[str]:
             continue
         if i:
             lines.append("which led to:")
-        lines += _fold_link(link, show)
+        lines += _fold_link(link, show, n_frames)
     return lines
 
 
-def _fold_link(link: Traceback, show: _Show) -> list[str]:
+def _say_count(traceback: Traceback) -> list[str]:
+    """Say how often it was printed, and by which rank first."""
+    if traceback.n_ranks > 1:
+        return [f"({traceback.n_ranks} ranks printed it, first {traceback.rank})"]
+    return [f"(printed {traceback.count} times)"] if traceback.count > 1 else []
+
+
+def _fold_link(link: Traceback, show: _Show, n_frames: int) -> list[str]:
     head = ": ".join(x for x in (link.exception, link.message) if x)
     lines = []
     if head:
         lines.append(show(LogLine(link.file, link.message_line, head)))
         lines += [f"    {note[:160]}" for note in link.notes[:3]]
-    lines += _fold_frames(link, show)
+    lines += _fold_frames(link, show, n_frames)
     return lines
 
 
-def _fold_frames(link: Traceback, show: _Show) -> list[str]:
+def _fold_frames(link: Traceback, show: _Show, n_frames: int) -> list[str]:
     """Show the user's frames and the last one, and count the others."""
-    kept = _choose(link.frames)
+    kept = _choose(link.frames, n_frames)
     lines: list[str] = []
     n_folded = 0
     for i, frame in enumerate(link.frames):
@@ -59,19 +74,25 @@ def _fold_frames(link: Traceback, show: _Show) -> list[str]:
         if n_folded:
             lines.append(_folded(n_folded))
             n_folded = 0
-        where = f'  File "{frame.file}", line {frame.line}'
-        where += f", in {frame.function}" if frame.function else ""
-        where += f": {frame.source}" if frame.source else ""
-        lines.append(show(LogLine(link.file, frame.log_line, where)))
+        lines.append(show(LogLine(link.file, frame.log_line, f"  {_describe(frame)}")))
     if n_folded:
         lines.append(_folded(n_folded))
     return lines
 
 
-def _choose(frames: Sequence[Frame]) -> set[int]:
+def _describe(frame: Frame) -> str:
+    parts = [f'File "{frame.file}"'] if frame.file else []
+    parts += [f"line {frame.line}"] if frame.line else []
+    parts += [f"in {frame.function}"] if frame.function else []
+    return ", ".join(parts) + (f": {frame.source}" if frame.source else "")
+
+
+def _choose(frames: Sequence[Frame], n_frames: int) -> set[int]:
     own = [i for i, frame in enumerate(frames) if not frame.is_library]
-    if len(own) > _MAX_FRAMES:
-        own = own[:2] + own[2 - _MAX_FRAMES :]
+    if n_frames < MAX_FRAMES:
+        return set(own[-n_frames:] or [len(frames) - 1])
+    if len(own) > n_frames:
+        own = own[:2] + own[2 - n_frames :]
     return {*own, len(frames) - 1}
 
 

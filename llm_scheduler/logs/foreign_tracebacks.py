@@ -1,110 +1,112 @@
-"""Failures as Julia, R, C++ and Fortran programs print them."""
+"""Failures of all languages but Python: which parser reads which lines."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
+from llm_scheduler.logs.failure_block import Parse, make_failure, read_block
 from llm_scheduler.logs.frames import make_frame
 from llm_scheduler.logs.models import Frame, LogLine, Traceback
+from llm_scheduler.logs.native_tracebacks import (
+    parse_assertion,
+    parse_cpp,
+    parse_forrtl,
+    parse_fortran,
+    parse_go,
+    parse_rust,
+    parse_signal,
+)
+from llm_scheduler.logs.script_tracebacks import (
+    parse_matlab,
+    parse_octave,
+    parse_perl,
+    parse_stack,
+)
 
 _JULIA = re.compile(r"^.{0,40}?\bERROR: (?:LoadError: |InitError: )*(?P<rest>\S.*)$")
 _JULIA_NAME = re.compile(
     r"^(?P<name>(?:\w+\.)*\w*(?:Error|Exception|Failure))(?:\(|: | with |\s*$)(?P<message>.*)$",
 )
 _JULIA_FRAME = re.compile(
-    r"^\s*\[(?P<n>\d{1,4})\] (?P<func>.+?)(?: at (?P<old>\S+):(?P<line>\d{1,9}))?$"
+    r"^\s*\[(?P<n>\d{1,9})\] (?P<func>.+?)(?: at (?P<old>\S+):(?P<line>\d{1,9}))?$"
 )
 _JULIA_PLACE = re.compile(r"^\s*@ (?:\S+ )?(?P<file>\S+?):(?P<line>\d{1,9})\b")
-_R_IN = re.compile(r"^Error in (?P<func>.+?) : ?(?P<message>.*)$")
-_R_BARE = re.compile(r"^Error: (?P<message>.+)$")
-_CPP = re.compile(r"terminate called (?:after throwing an instance of '(?P<name>[^']+)'|without)")
-_WHAT = re.compile(r"what\(\):\s*(?P<message>.*)$")
-_FORRTL = re.compile(r"forrtl: (?P<name>(?:severe|error)\s*\(\d+\)): (?P<message>.*)$")
-_FORTRAN_PLACE = re.compile(r"At line (?P<line>\d{1,9}) of file (?P<file>\S+)")
-_FORTRAN = re.compile(r"(?:Fortran runtime error|^ERROR STOP):? ?(?P<message>.*)$")
-_SIGNAL = re.compile(r"Program received signal (?P<name>SIG\w+): (?P<message>.*)$")
-_GNU_FRAME = re.compile(
-    r"#\d+\s+0x[0-9a-f]+ in (?P<func>\S+).*? at (?P<file>\S+?):(?P<line>\d{1,9})"
+_R_IN = re.compile(
+    r"^(?:Error in|Erreur dans|Fehler in|Errore in|Error en|Erro em)"
+    r" (?P<func>.+?) : ?(?P<message>.*)$"
 )
-_INTEL_FRAME = re.compile(
-    r"^\S+\s+[0-9A-F]{8,16}\s+(?P<func>\S+)\s+(?P<line>\d{1,9})\s+(?P<file>\S+)$"
+_R_BARE = re.compile(r"^(?:Error|Erreur|Fehler|Errore|Erro)\s?: (?P<message>.+)$")
+_R_END = re.compile(
+    r"^(?:Execution halted|Ex\w+cution arr\w+e|Ausf\w+hrung angehalten|Esecuzione interrotta"
+    r"|Ejecuci\w+n interrumpida)"
+)
+_RLANG = re.compile(r"^Error(?: in `(?P<func>[^`]+)`)?:\s*(?P<message>.*)$")
+_RLANG_CAUSE = re.compile(r"^Caused by error(?: in `(?P<func>[^`]+)`)?:\s*$")
+_R_CALLS = re.compile(r"^(?:Calls|Appels|Aufrufe|Chiamate|Calls)\s?: (?P<calls>.+)$")
+_R_PLACE = re.compile(r"^\s*\d{1,4}: (?P<func>.+?) at (?P<file>[^\s#]+)#(?P<line>\d{1,9})$")
+_PERL_END = re.compile(
+    r" line \d{1,9}(?:, <[^>\n]{1,60}> (?:line|chunk) \d{1,9})?\.$", re.MULTILINE
 )
 _FATAL = re.compile(r"Fatal Python error: (?P<message>.*)$")
 _FATAL_FRAME = re.compile(r'^\s+File "(?P<file>[^"]+)", line (?P<line>\d{1,9}) in (?P<func>.+)$')
-_MAX_LINES = 120
-
-_Parse = Callable[[Sequence[LogLine], int], tuple[Traceback, int] | None]
 
 
-def parse_foreign(lines: Sequence[LogLine], used: set[int]) -> list[Traceback]:
-    """Return the failures of other languages in lines that are not used yet."""
+def parse_foreign(
+    lines: Sequence[LogLine],
+    used: set[int],
+    text: str | None = None,
+) -> list[Traceback]:
+    """Return the failures of other languages in lines that are not used yet.
+
+    Parameters
+    ----------
+    lines
+        Lines of one log.
+    used
+        Places of lines that belong to tracebacks of Python.
+    text
+        All the lines as one text, where it is at hand.
+    """
+    if text is None:
+        text = "\n".join([line.text for line in lines])
+    parsers = [(mark, parse) for hint, mark, parse in _PARSERS if hint in text]
+    if " line " in text and _PERL_END.search(text):
+        parsers.append((" line ", parse_perl))
+    if not parsers:
+        return []
     found: list[Traceback] = []
     at = 0
     while at < len(lines):
         end = at + 1
-        if at not in used and (parse := _which(lines[at].text)):
-            made = parse(lines, at)
-            if made:
-                found.append(made[0])
-                end = max(end, made[1])
+        if at not in used:
+            for mark, parse in parsers:
+                if mark in lines[at].text and (made := parse(lines, at)):
+                    found.append(_with_lines(made[0], lines, at, made[1]))
+                    end = max(end, made[1])
+                    break
         at = end
     return found
 
 
-def _which(text: str) -> _Parse | None:
-    if "ERROR: " in text:
-        return _julia
-    if text.startswith("Error"):
-        return _r
-    if "Fatal Python error" in text:
-        return _fatal
-    if "terminate called" in text:
-        return _cpp
-    if "forrtl: " in text:
-        return _forrtl
-    if "ortran runtime error" in text or text.startswith("ERROR STOP"):
-        return _fortran
-    if "Program received signal" in text:
-        return _signal
-    return None
-
-
-def _block(lines: Sequence[LogLine], at: int) -> Sequence[LogLine]:
-    """Return the lines from a place on, up to the first gap."""
-    end = at + 1
-    while end < min(len(lines), at + _MAX_LINES) and lines[end].number <= lines[end - 1].number + 1:
-        end += 1
-    return lines[at:end]
-
-
-def _make(
-    first: LogLine,
-    last: LogLine,
-    named: tuple[str, str, LogLine],
-    language: str,
-    frames: Sequence[Frame] = (),
-    notes: Sequence[str] = (),
+def _with_lines(
+    traceback: Traceback,
+    lines: Sequence[LogLine],
+    at: int,
+    end: int,
 ) -> Traceback:
-    name, message, line = named
-    return Traceback(
-        file=first.file,
-        first_line=first.number,
-        last_line=last.number,
-        exception=name,
-        message=message.strip(),
-        message_line=line.number,
-        frames=tuple(frames),
-        notes=tuple(notes),
-        language=language,
-    )
+    """Note the lines of a failure; some begin a little above the place it was told by."""
+    near = [x.number for x in lines[max(0, at - 12) : end]]
+    numbers = frozenset(n for n in near if n and n >= traceback.first_line)
+    return replace(traceback, lines=numbers)
 
 
-def _julia(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
+def _parse_julia(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
     head = _JULIA.match(lines[at].text)
     if head is None:
         return None
-    block = _block(lines, at)
+    block = read_block(lines, at)
     stack = next((i for i, x in enumerate(block) if x.text.strip() == "Stacktrace:"), None)
     named = _JULIA_NAME.match(head["rest"])
     is_julia = stack is not None or "LoadError: " in lines[at].text
@@ -128,76 +130,93 @@ def _julia(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
             break
         end = i
     frames.reverse()  # Julia prints the innermost first
-    made = _make(block[0], block[end], (name, message, block[0]), "julia", frames, notes)
+    made = make_failure(block[0], block[end], (name, message, block[0]), "julia", frames, notes)
     return made, at + end + 1
 
 
-def _r(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
-    block = _block(lines, at)[:8]
-    halted = next((i for i, x in enumerate(block) if x.text.startswith("Execution halted")), None)
+def _parse_r(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
+    if not lines[at].text.startswith(("Err", "Fehler")):
+        return None
+    block = read_block(lines, at, 60)
+    halted = next((i for i, x in enumerate(block) if _R_END.match(x.text)), None)
     text = block[0].text
     if found := _R_IN.match(text):
-        message = found["message"]
-        function = found["func"]
+        message, function = found["message"], found["func"]
+    elif len(block) > 1 and _is_rlang(block):
+        return _parse_rlang(block, at, halted)
     elif halted is not None and (bare := _R_BARE.match(text)):
         message, function = bare["message"], ""
     else:
         return None
+    end = halted if halted is not None and halted < 12 else 0
     if not message.strip() and len(block) > 1:
         message = block[1].text
-    frames = [make_frame("", 0, function, block[0].number)] if function else []
-    end = halted or 0
-    return _make(block[0], block[end], ("Error", message, block[0]), "r", frames), at + end + 1
+        end = max(end, 1)
+    frames = _r_frames(block[1 : end + 1])
+    if function and function.partition("(")[0] not in {x.function for x in frames}:
+        frames.append(make_frame("", 0, function, block[0].number))
+    named = ("Error", message, block[0])
+    return make_failure(block[0], block[end], named, "r", frames), at + end + 1
 
 
-def _cpp(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
-    found = _CPP.search(lines[at].text)
-    if found is None:
-        return None
-    block = _block(lines, at)[:4]
-    for i, line in enumerate(block):
-        if what := _WHAT.search(line.text):
-            named = (found["name"] or "terminate", what["message"], block[0])
-            return _make(block[0], line, named, "c++"), at + i + 1
-    return _make(block[0], block[0], (found["name"] or "terminate", "", block[0]), "c++"), at + 1
-
-
-def _forrtl(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
-    found = _FORRTL.search(lines[at].text)
-    if found is None:
-        return None
-    block = _block(lines, at)[:40]
-    frames, end = [], 0
-    for i, line in enumerate(block[1:], 1):
-        if entry := _INTEL_FRAME.match(line.text):
-            frames.append(make_frame(entry["file"], entry["line"], entry["func"], line.number))
-            end = i
+def _r_frames(block: Sequence[LogLine]) -> list[Frame]:
+    """Read "Calls: f -> g" or the lines of `traceback()`, outermost first."""
+    frames: list[Frame] = []
+    for line in block:
+        if calls := _R_CALLS.match(line.text):
+            names = [x.strip() for x in calls["calls"].split("->")]
+            return [make_frame("", 0, x, line.number) for x in names if x.strip(". ")]
+        if place := _R_PLACE.match(line.text):
+            frames.append(make_frame(place["file"], place["line"], place["func"], line.number))
     frames.reverse()
-    named = (f"forrtl: {found['name']}", found["message"], block[0])
-    return _make(block[0], block[end], named, "fortran", frames), at + end + 1
+    return frames
 
 
-def _fortran(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
-    found = _FORTRAN.search(lines[at].text)
-    if found is None:
-        return None
-    first, frames = lines[at], []
-    if at and (place := _FORTRAN_PLACE.search(lines[at - 1].text)):
-        first = lines[at - 1]
-        frames.append(make_frame(place["file"], place["line"], "", first.number))
-    name = "ERROR STOP" if "ERROR STOP" in lines[at].text else "Fortran runtime error"
-    return _make(first, lines[at], (name, found["message"], lines[at]), "fortran", frames), at + 1
+def _is_rlang(block: Sequence[LogLine]) -> bool:
+    said = (x.text.startswith(("! ", "\u2139 ", "Caused by error")) for x in block[1:4])
+    return bool(_RLANG.match(block[0].text)) and any(said)
 
 
-def _fatal(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
+def _parse_rlang(
+    block: Sequence[LogLine],
+    at: int,
+    halted: int | None,
+) -> tuple[Traceback, int]:
+    """Parse an error as `rlang` prints it: the reason of each link after ``!``."""
+    links: list[tuple[int, str]] = []
+    end = 0
+    for i, line in enumerate(block):
+        found = _RLANG.match(line.text) if i == 0 else _RLANG_CAUSE.match(line.text)
+        if found:
+            links.append((i, found["func"] or ""))
+        elif line.text.startswith("Backtrace:") or _R_END.match(line.text):
+            break
+        end = i
+    cause: Traceback | None = None
+    for k in reversed(range(len(links))):
+        start, function = links[k]
+        stop = links[k + 1][0] if k + 1 < len(links) else end + 1
+        own = block[start:stop]
+        line = next((x for x in own if x.text.startswith("! ")), own[0])
+        message = line.text.removeprefix("! ") if line is not own[0] else ""
+        frames = [make_frame("", 0, function, own[0].number)] if function else []
+        named = ("Error", message, line)
+        cause = make_failure(own[0], own[-1], named, "r", frames, cause=cause)
+    assert cause is not None  # the first line is a link
+    end = max(end, halted or 0)
+    return replace(cause, last_line=block[end].number), at + end + 1
+
+
+def _parse_fatal(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
     """Parse what Python's faulthandler prints: the thread that died stands first."""
     found = _FATAL.search(lines[at].text)
     if found is None:
         return None
-    block = _block(lines, at)
+    block = read_block(lines, at)
     frames: list[Frame] = []
-    end = 0
-    for i, line in enumerate(block[1:], 1):
+    current = (i for i, x in enumerate(block) if x.text.startswith("Current thread 0x"))
+    end = next(current, 0)
+    for i, line in enumerate(block[end + 1 :], end + 1):
         if entry := _FATAL_FRAME.match(line.text):
             frames.append(make_frame(entry["file"], entry["line"], entry["func"], line.number))
             end = i
@@ -205,19 +224,31 @@ def _fatal(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
             break
     frames.reverse()
     named = ("Fatal Python error", found["message"], block[0])
-    return _make(block[0], block[end], named, "python", frames), at + end + 1
+    return make_failure(block[0], block[end], named, "python", frames), at + end + 1
 
 
-def _signal(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
-    found = _SIGNAL.search(lines[at].text)
-    if found is None:
-        return None
-    block = _block(lines, at)[:60]
-    frames, end = [], 0
-    for i, line in enumerate(block[1:], 1):
-        if entry := _GNU_FRAME.search(line.text):
-            frames.append(make_frame(entry["file"], entry["line"], entry["func"], line.number))
-            end = i
-    frames.reverse()
-    named = (found["name"], found["message"], block[0])
-    return _make(block[0], block[end], named, "fortran", frames), at + end + 1
+# A parser is tried on lines with its mark, in logs with its hint; the first that
+# makes something of a line is used.
+_PARSERS: tuple[tuple[str, str, Parse], ...] = (
+    ("Error using ", "Error using ", parse_matlab),
+    ("Error in ", "Error in ", parse_matlab),
+    ("Error", "Error", _parse_r),
+    ("Erreur ", "Erreur ", _parse_r),
+    ("Fehler ", "Fehler ", _parse_r),
+    ("ERROR: ", "ERROR: ", _parse_julia),
+    ("Fatal Python error", "Fatal Python error", _parse_fatal),
+    ("terminate called", "terminate called", parse_cpp),
+    ("uncaught exception", "terminating ", parse_cpp),
+    (" Assertion ", " Assertion ", parse_assertion),
+    ("forrtl: ", "forrtl: ", parse_forrtl),
+    ("ortran runtime error", "ortran runtime error", parse_fortran),
+    ("ERROR STOP", "ERROR STOP", parse_fortran),
+    ("Program received signal", "Program received signal", parse_signal),
+    (" panicked at ", " panicked at ", parse_rust),
+    ("goroutine ", "panic: ", parse_go),
+    ("goroutine ", "fatal error: ", parse_go),
+    ("error: called from", "error: ", parse_octave),
+    ("\n\tat ", "at ", parse_stack),
+    ("\n    at ", "at ", parse_stack),
+    ("\n   at ", "at ", parse_stack),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from llm_scheduler.logs.models import Frame
 
@@ -25,17 +26,25 @@ _LIBRARY = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_library_file(file: str) -> bool:
     """Tell whether a source file belongs to a language or to an installed package."""
     return _LIBRARY.search(file) is not None
 
 
-def make_frame(file: str, line: str | int | None, function: str | None, log_line: int) -> Frame:
+def make_frame(
+    file: str,
+    line: str | int | None,
+    function: str | None,
+    log_line: int,
+    source: str = "",
+) -> Frame:
     """Make a frame from what was printed of it."""
     return Frame(
-        file=file,
-        line=int(line or 0),
-        function=(function or "").strip(),
-        is_library=is_library_file(file),
-        log_line=log_line,
+        file,
+        int(line or 0),
+        (function or "").strip(),
+        source,
+        is_library_file(file),
+        log_line,
     )

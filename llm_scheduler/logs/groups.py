@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from llm_scheduler.logs.longline import shorten
+from llm_scheduler.logs.noise import MAX_REPEATS
 
 MAX_KEPT = 4000
 """Lines kept besides head and tail: the first half and the last half of them."""
-MAX_REPEATS = 20
-"""A line that came this often, digits aside, is only counted from then on."""
 _MAX_KEYS = 50_000
 _MAX_GROUP = 400
-_BEFORE = 3
+BEFORE = 3
+"""Lines kept before one with an alarm."""
 _AFTER = 3
 _AFTER_FRAME = 5
 _KEY_BYTES = 300
-_MAX_WORDS = 8
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_HEADER = b"raceback (most recent call last)"
+HEADER = b"raceback (most recent call last)"
 _MAY_BE_FRAME = frozenset(b" \t\r\v\f@[")
 _FRAME = re.compile(
     rb'^.{0,80}\bFile "[^"\n]{1,500}", line \d+|^\s*(?:@|\[\d+\]) |^\s+\S', re.DOTALL
@@ -49,15 +47,10 @@ class Keeper:
     its outer frames repeat while the exception at its end may be new.
     """
 
-    before = _BEFORE
-
-    def __init__(self, pattern: Any) -> None:
+    def __init__(self, shorten: Callable[[bytes], bytes]) -> None:
         self.n_thinned = 0
-        self._pattern = pattern
+        self._shorten = shorten
         self._counts: dict[bytes, int] = {}
-        # Where nearly every line alarms it is by the same few words, and looking
-        # for those is ten times faster than the pattern.
-        self._words: list[bytes] = []
         self._first: list[tuple[int, bytes]] = []
         self._last: deque[tuple[int, bytes]] = deque(maxlen=MAX_KEPT // 2)
         self._group: list[tuple[int, bytes, bool]] = []
@@ -70,26 +63,24 @@ class Keeper:
         """Whether the next line belongs to the present group."""
         return self._left > 0
 
-    def open(self, number: int, before: list[bytes]) -> None:
+    def open(self, number: int, before: Sequence[bytes]) -> None:
         """Start a group at a line, with the lines before it."""
         first = number - len(before)
         self._group = [
-            (n, shorten(raw, self._pattern), False)
-            for n, raw in enumerate(before, first)
-            if n > self._done
+            (n, self._shorten(raw), False) for n, raw in enumerate(before, first) if n > self._done
         ]
+        self._has_header = any(HEADER in raw for _, raw, _ in self._group)
         self._left = 1
 
-    def take(self, number: int, raw: bytes) -> None:
+    def take(self, number: int, raw: bytes, *, alarmed: bool) -> None:
         """Take the next line of the open group."""
-        alarmed = self._alarms(raw)
         if alarmed:
-            is_header = _HEADER in raw
+            is_header = HEADER in raw
             self._left = _AFTER_FRAME if is_header or _is_frame(raw) else _AFTER
             self._has_header = self._has_header or is_header
-        else:
+        elif not (self._has_header and raw[:1].isspace()):
             self._left -= 1
-        self._group.append((number, shorten(raw, self._pattern), alarmed))
+        self._group.append((number, self._shorten(raw), alarmed))
         if len(self._group) > _MAX_GROUP:
             if self._has_header and raw[:1].isspace():
                 # An endless traceback: its start and its end tell most.
@@ -99,27 +90,14 @@ class Keeper:
         if self._left <= 0:
             self.flush()
 
-    def _alarms(self, raw: bytes) -> bool:
-        low = raw.lower()
-        for word in self._words:
-            if word in low:
-                return True
-        found = self._pattern.search(raw)
-        if found is not None and len(self._words) < _MAX_WORDS:
-            word = raw[found.start() : found.end()].lower()
-            # Some expressions depend on what stands around the word.
-            if self._pattern.search(b"x" + word + b"x") and word not in self._words:
-                self._words.append(word)
-        return found is not None
-
     def flush(self) -> None:
         """Decide upon the open group."""
         self._decide()
         self._left = 0
 
-    def lines(self) -> dict[int, bytes]:
-        """Return what was kept, by line number."""
-        return dict([*self._first, *self._last])
+    def lines(self) -> list[tuple[int, bytes]]:
+        """Return what was kept, with line numbers, in order."""
+        return [*self._first, *self._last]
 
     def _decide(self) -> None:
         group, self._group = self._group, []
@@ -130,7 +108,7 @@ class Keeper:
         if self._has_header and fresh:
             keep = set(range(len(group)))
         else:
-            keep = {i for at in fresh for i in range(at - _BEFORE, at + _AFTER + 1)}
+            keep = {i for at in fresh for i in range(at - BEFORE, at + _AFTER + 1)}
         self._has_header = False
         for i, (number, raw, _) in enumerate(group):
             if i in keep:
@@ -149,7 +127,7 @@ class Keeper:
                 if group[i - 1][1][:1].isspace() and group[i][1].strip()
             ]
             own = {*telling, *ends}
-            frames = {i for i in own if _is_frame(group[i][1]) or _HEADER in group[i][1]}
+            frames = {i for i in own if _is_frame(group[i][1]) or HEADER in group[i][1]}
             telling = sorted(own - frames) or telling
         return [i for i in telling if self._count(group[i][1]) <= MAX_REPEATS]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of a log, decoded, without ANSI codes, cut when very long."""
 
     file: str
@@ -56,6 +56,12 @@ class Traceback:
     count: int = 1
     """How often the same traceback stands in the log."""
     language: str = "python"
+    rank: str = ""
+    """What a launcher put before its lines, for example ``[rank3]:``."""
+    n_ranks: int = 0
+    """How many ranks printed it, where a launcher tells them apart."""
+    lines: frozenset[int] = field(default=frozenset(), repr=False)
+    """Numbers of all its lines in the log, of its repeats too."""
 
     @property
     def root(self) -> Traceback:
@@ -91,6 +97,10 @@ class LogText:
     """Whether every byte was scanned."""
     problem: str = ""
     """Why the log could not be read, for example ``is a FIFO``; empty when it could."""
+    alarms: frozenset[int] | None = None
+    """Numbers of the lines in `lines` that hold an alarm word (see `alarms.WORDS`) or
+    a given literal; the others hold none. ``None`` when unknown: the log was not
+    scanned. Says nothing of lines whose number is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +120,5 @@ class LogDigest:
     """What was left out, with counts, for example ``{"lines": 1200}``."""
     problems: tuple[str, ...] = ()
     """Logs that could not be read, and why."""
+    n_known: int = 0
+    """Telling lines that were set back because a successful job printed them too."""

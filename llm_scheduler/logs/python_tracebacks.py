@@ -38,6 +38,7 @@ _NOT_A_NOTE = re.compile(
 _MAX_NOTES = 8
 _MAX_CHAIN = 50
 _MAX_FRAMES = 2000
+_MAX_DEPTH = 20
 _JUNK = 4
 
 
@@ -52,8 +53,9 @@ class _Cursor:
     def peek(self, at: int | None = None) -> tuple[int, str] | None:
         """Return the place and the text of the next line of this traceback."""
         start = self.at if at is None else at
-        for i in range(start, min(len(self.lines), start + MAX_SKIPPED)):
-            text = self.strip(self.lines[i].text)
+        lines, strip = self.lines, self.strip
+        for i in range(start, min(len(lines), start + MAX_SKIPPED)):
+            text = strip(lines[i].text)
             if text is not None:
                 return i, text
         return None
@@ -70,26 +72,32 @@ def parse_python(lines: Sequence[LogLine]) -> tuple[list[Traceback], set[int]]:
     """Return Python's tracebacks and the places of the lines they use."""
     parser = _Parser(lines)
     parser.run()
-    return parser.found, parser.used
+    return parser.found, parser.all_used
 
 
 class _Parser:
     def __init__(self, lines: Sequence[LogLine]) -> None:
         self.lines = lines
+        self.all_used: set[int] = set()
         self.used: set[int] = set()
+        """Places of the lines of the traceback that is parsed now."""
         self.found: list[Traceback] = []
+        self._depth = 0
 
     def run(self) -> None:
         for i, line in enumerate(self.lines):
-            if i in self.used:
-                continue
-            traceback = None
-            if "raceback (most recent call last)" in line.text:
-                traceback = self._chain(i)
-            elif 'File "' in line.text:
-                traceback = self._bare_syntax_error(i)
-            if traceback is not None:
-                self.found.append(traceback)
+            if "raceback (most recent call last)" in line.text and i not in self.all_used:
+                self._keep(self._chain(i))
+            elif 'File "' in line.text and i not in self.all_used:
+                self._keep(self._bare_syntax_error(i))
+
+    def _keep(self, traceback: Traceback | None) -> None:
+        """Take a traceback with the numbers of the lines that were read for it."""
+        if traceback is not None:
+            numbers = frozenset([self.lines[i].number for i in self.used])
+            self.found.append(replace(traceback, lines=numbers - {0}))
+        self.all_used |= self.used
+        self.used = set()
 
     def _chain(self, at: int) -> Traceback | None:
         """Parse the traceback at a header, and those that say it caused them."""
@@ -133,7 +141,10 @@ class _Parser:
         name = _NOTEBOOK_NAME.match(before)
         if name and name["name"] != "Original":
             return self._notebook(at, name["name"])
-        strip = find_strip(self.lines, at, before)
+        if before.strip().startswith("traceback :"):
+            strip = _strip_indent(len(before) - len(before.lstrip()))
+        else:
+            strip = find_strip(self.lines, at, before)
         return (*self._frames_and_exception(at, strip), strip)
 
     def _frames_and_exception(self, at: int, strip: Strip) -> tuple[Traceback | None, int]:
@@ -148,7 +159,11 @@ class _Parser:
         where, name, message = found
         cursor.at = where + 1
         self.used.add(where)
-        inner = self._inner(cursor)
+        self._depth += 1
+        inner = None
+        if self._depth < _MAX_DEPTH:  # a log may nest them without end
+            inner = self._inner(cursor) or self._task(cursor, message)
+        self._depth -= 1
         notes = () if inner else self._notes(cursor)
         head = (name, message, self.lines[where].number)
         return self._make(at, cursor.at - 1, head, frames, notes, inner), cursor.at
@@ -178,22 +193,27 @@ class _Parser:
     def _frames(self, cursor: _Cursor) -> list[Frame]:
         """Read frames until the first line that stands at the margin."""
         frames: list[Frame] = []
+        entry: re.Match[str] | None = None  # a frame that waits for its source line
+        number = 0
         while (here := cursor.peek()) is not None and len(frames) < _MAX_FRAMES:
             at, text = here
             found = PYTHON_FRAME.match(text)
             if found is None and cursor.gap_before(at) and not text[:1].isspace():
                 break
             if found:
-                number = self.lines[at].number
-                frames.append(make_frame(found["file"], found["line"], found["func"], number))
+                if entry:
+                    frames.append(_make_frame(entry, number))
+                entry, number = found, self.lines[at].number
             elif text[:1].isspace() and text.strip():
-                is_source = frames and not frames[-1].source and not _REPEATED.match(text)
-                if is_source and not _MARKS.match(text):
-                    frames[-1] = replace(frames[-1], source=text.strip())
-            elif not frames or not _REPEATED.match(text):
+                if entry and not (_REPEATED.match(text) or _MARKS.match(text)):
+                    frames.append(_make_frame(entry, number, text.strip()))
+                    entry = None
+            elif not (frames or entry) or not _REPEATED.match(text):
                 break
             self.used.add(at)
             cursor.at = at + 1
+        if entry:
+            frames.append(_make_frame(entry, number))
         return frames
 
     def _exception(self, cursor: _Cursor) -> tuple[int, str, str] | None:
@@ -222,6 +242,16 @@ class _Parser:
         if "Original Traceback (most recent" not in here[1]:
             return None
         inner, end = self._frames_and_exception(here[0], cursor.strip)
+        cursor.at = end
+        return inner
+
+    def _task(self, cursor: _Cursor, message: str) -> Traceback | None:
+        """Parse the frames of a task of Ray: they follow its message without a header."""
+        here = cursor.peek()
+        if here is None or not message.startswith("ray::") or not PYTHON_FRAME.match(here[1]):
+            return None
+        cursor.at -= 1  # the line that `_frames_and_exception` takes for a header
+        inner, end = self._frames_and_exception(cursor.at, cursor.strip)
         cursor.at = end
         return inner
 
@@ -322,6 +352,15 @@ class _Parser:
                 head = (found["name"], found["message"], self.lines[i].number)
                 return self._make(at, i, head, [made])
         return None
+
+
+def _strip_indent(width: int) -> Strip:
+    """Take away the indent of a traceback that stands in a table."""
+    return lambda text: text[min(width, len(text) - len(text.lstrip(" "))) :]
+
+
+def _make_frame(entry: re.Match[str], number: int, source: str = "") -> Frame:
+    return make_frame(entry["file"], entry["line"], entry["func"], number, source)
 
 
 def _innermost(own: Traceback | None, earlier: Traceback) -> Traceback:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from llm_scheduler.logs.alarms import STRONG
+from llm_scheduler.logs.known import is_known
 from llm_scheduler.logs.models import LogLine, LogText, Traceback
-from llm_scheduler.logs.tracebacks import find_tracebacks, traceback_key
+from llm_scheduler.logs.pattern_set import PatternSet
+from llm_scheduler.logs.ranks import RANK_PREFIX
 
 KILLED = 100
 UNCAUGHT = 90
@@ -18,20 +22,11 @@ CAUGHT = 50
 SITE = 40
 FOLLOWING = 35
 WEAK = 30
+FAINT = 20
 WARNING = 12
 
-_I = re.IGNORECASE
-_KILLED = re.compile(
-    r"DUE TO|oom[-_ ]kill|OOM Killed|Out Of Memory$|exceeded .{0,20}(?:memory|limit)"
-    r"|PBS: job killed|memory limit \(\d+|job killed:"
-    r"|TERM_(?:MEM|RUN|CPU|PROCESS|SWAP|FORCE|OWNER|ADMIN|EXTERNAL)"
-    r"|sbatch: error|Batch job submission failed|NODE FAILURE|PREEMPT|walltime \d+ exceeded"
-    r"|Unable to (?:create step|allocate)|error: execve|invalid interpreter",
-    _I,
-)
-_SCHEDULER = re.compile(r"slurmstepd|srun:|sbatch:|salloc:|PBS|TERM_|qsub|LSF|condor|SGE", _I)
-_CANCELLED = re.compile(r"\bCANCELLED\b.{0,40}\b(?:AT|BY)\b|signal 15|\bscancel\b", _I)
-_PLAIN = re.compile(
+_CANCELLED, _KILLED, _SCHEDULER, _TELLING, _PLAIN, _FAINT = range(6)
+_PLAIN_WORDS = (
     r"segmentation fault|core dumped|bus error|illegal instruction|floating point exception"
     r"|^\S*:? ?(?:line \d+: +\d+ )?killed\b|out of memory|can't open file|cannot open shared object"
     r"|command not found|no such file|permission denied|no space left|quota exceeded|forrtl:"
@@ -40,27 +35,69 @@ _PLAIN = re.compile(
     r"|stack smashing|double free|assertion .{0,200}failed|\babort(?:ed|ing)?\b|panic"
     r"|\b(?:fatal|error|exception|err)\b ?[:(!\]]|\w(?:Error|Exception)\b ?:|license"
     r"|undefined (?:symbol|reference)|Error (?:while|in|termination)|^(?:usage|error)\b"
-    r"|(?-i:\bERROR\b|\bCRITICAL\b|\bFATAL\b)",
-    _I,
+    r"|(?-i:\bERROR\b|\bCRITICAL\b|\bFATAL\b)"
+    # The same words of programs that speak the user's language.
+    r"|\b(?:erreur|fehler|errore)\b|introuvable|nicht gefunden|keine berechtigung"
+    r"|speicherzugriffsfehler|no existe el"
 )
+_FAINT_WORDS = (
+    r"rejected|unexpected|not enough slots|\bslots that were requested|\bxid\b|mismatch|\binvalid"
+    r"|\bunknown\b|unsupported|unrecognized|missing|corrupt|crash|deadlock|overflow|diverge"
+    r"|unavailable|expired|not (?:available|defined|allowed|valid)|does not exist|bad termination"
+    r"|giving up|not converge|incompatib|interrupt|singular|\bnan\b|timeout"
+    r"|(?:conda|pip|module|package).{0,40}could not|notfound: "
+)
+_KINDS = PatternSet(
+    (
+        r"\bCANCELLED\b.{0,40}\b(?:AT|BY)\b|signal 15|\bscancel\b",
+        (
+            r"DUE TO|oom[-_ ]kill|OOM Killed|Out Of Memory$|exceeded .{0,20}(?:memory|limit)"
+            r"|PBS: job killed|memory limit \(\d+|job killed:"
+            r"|TERM_(?:MEM|RUN|CPU|PROCESS|SWAP|FORCE|OWNER|ADMIN|EXTERNAL)"
+            r"|sbatch: error|Batch job submission failed|NODE FAILURE|PREEMPT"
+            r"|walltime \d+ exceeded|Unable to (?:create step|allocate)|error: execve"
+            r"|invalid interpreter"
+        ),
+        r"slurmstepd|srun:|sbatch:|salloc:|PBS|TERM_|qsub|LSF|condor|SGE",
+        f"{STRONG.pattern}|{_PLAIN_WORDS}",
+        _PLAIN_WORDS,
+        _FAINT_WORDS,
+    ),
+)
+SCHEDULER = re.compile(r"slurmstepd|srun:|sbatch:|salloc:|PBS: |=>>|TERM_[A-Z]+|\bLSF\b")
+"""What a line of the scheduler holds."""
 # Scripts of the cluster itself may print a traceback at the start of every job.
 _SITE = re.compile(r"^/(?:software|etc|cvmfs|sw|cm)/|easybuild|/[lL]mod/")
-_FOLLOWING = re.compile(
-    r"Exited with exit code|exit status|mpirun noticed|Primary job|MPI_ABORT was invoked"
-    r"|non-zero exit|returned exit code|task \d+.{0,40}?: (?:Terminated|Killed|Aborted)"
-    r"|step aborted|Waiting up to|CalledProcessError|ChildFailedError|BrokenProcessPool"
-    r"|exitcode|SIGTERM|Terminating job|tasks? \d+.{0,40}running|error termination|Execution halted"
-    r"|launch\.py|elastic|TerminatedWorkerError",
-    _I,
+_FOLLOWING, _WARNING, _STACK = range(3)
+_ABOUT = PatternSet(
+    (
+        (
+            r"Exited with exit code|exit status|mpirun noticed|Primary job|MPI_ABORT was invoked"
+            r"|non-zero exit|returned exit code|task \d+.{0,40}: (?:Terminated|Killed|Aborted)"
+            r"|step aborted|Waiting up to|CalledProcessError|ChildFailedError|BrokenProcessPool"
+            r"|exitcode|SIGTERM|Terminating job|tasks? \d+.{0,40}running|error termination"
+            r"|Execution halted|launch\.py|elastic|TerminatedWorkerError"
+        ),
+        (
+            r"warn|deprecat|\bignor|\bretry|will be|\bINFO\b|\bDEBUG\b|\b0 (?:errors|failed)"
+            r"|no errors?\b|\bhandled|error[_ ]?(?:rate|bar|=|: ?(?:[\d.-]|none|null))|tolerance"
+            r"|exceptions? \(0|skipp"
+        ),
+        # One frame of a program written in C: the reason stands above it.
+        r"\(\w*\+0x[0-9a-f]+\) ?\[0x|^\s*#\d+ +0x[0-9a-f]+ |^\s+raise \w|traceback : To enable",
+    ),
 )
-_WARNING = re.compile(
-    r"warn|deprecat|\bignor|\bretry|will be|\bINFO\b|\bDEBUG\b|\b0 (?:errors|failed)|no errors?\b"
-    r"|\bhandled|error[_ ]?(?:rate|bar|=|: ?[\d.])|tolerance|exceptions? \(0|skipp",
-    _I,
+# A title of which the next line says what it is about.
+_ANNOUNCES = re.compile(
+    r"^(?!.*\bfollowing\b).*:\s*$|\berror +# +\d+\s*$|^\W*(?:error|fatal)\W*$", re.IGNORECASE
 )
+_SAYS_NOTHING = re.compile(r"[\W\d_]*$|\s*(?:Command|Work dir|Caused by|Tip|Stacktrace)\b")
 _HEADER = "raceback (most recent call last):"
 _START = 160
 _NORMAL_AFTER = 6
+_DIGITS = re.compile(r"\d+")
+_DEADLY = frozenset({"c++", "fortran", "rust", "go"})
+_KEY_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,54 +108,134 @@ class Ranked:
     line: LogLine
     traceback: Traceback | None = None
     count: int = 1
+    known: bool = False
+    """Whether a successful job of the same run printed it too."""
 
 
+@lru_cache(maxsize=4096)
 def score_line(text: str) -> int:
     """Rate one line that belongs to no traceback; 0 when it tells nothing."""
-    if _CANCELLED.search(text) and ("DUE TO" not in text or "DUE TO JOB REQUEUE" in text):
+    found = _KINDS.find(text)
+    if not found:
+        return 0
+    if _CANCELLED in found and ("DUE TO" not in text or "DUE TO JOB REQUEUE" in text):
         # A step may be cancelled because another one failed; a job is on purpose.
         return CANCELLED + ("JOB" in text)
-    if _KILLED.search(text) and (_SCHEDULER.search(text) or "kill" in text.lower()):
-        return KILLED
-    if text.endswith(_HEADER) or not (STRONG.search(text) or _PLAIN.search(text)):
+    if _KILLED in found and (_SCHEDULER in found or "kill" in text.lower()):
+        return KILLED + (" JOB " in text)  # what is said of the job counts for its steps
+    if not (_TELLING in found or _FAINT in found) or text.endswith(_HEADER):
         return 0
     # What a line is about stands at its start; the rest may quote anything.
-    if _FOLLOWING.search(text, 0, _START):
+    about = _ABOUT.find(text[:_START])
+    if _STACK in about:
+        return 0
+    if _FOLLOWING in about:
         return FOLLOWING
-    if _WARNING.search(text, 0, _START):
+    if _WARNING in about:
         return WARNING
-    return PLAIN if _PLAIN.search(text) else WEAK
+    if _TELLING not in found:
+        return FAINT
+    return PLAIN if _PLAIN in found else WEAK
 
 
-def rank_lines(texts: Iterable[LogText]) -> list[Ranked]:
+def rank_lines(
+    texts: Iterable[LogText],
+    known: frozenset[str] = frozenset(),
+) -> list[Ranked]:
     """Return the telling lines of the logs of one job, best first.
 
     A reason given by the scheduler comes before a traceback that ended the
     program, and this before one the program went on from; of equals the first.
+
+    Parameters
+    ----------
+    texts
+        Scanned logs of the job.
+    known
+        What `known_lines` found in the logs of a successful job of the same
+        run. Such lines come after all others.
     """
     ranked: list[Ranked] = []
     for text in texts:
-        printed = find_tracebacks(text.lines)
-        inside = covered_lines(printed)
-        ends = {traceback_key(tb): tb.last_line for tb in printed}
-        for traceback in text.tracebacks:
-            end = ends.get(traceback_key(traceback), traceback.last_line)
-            caught = _goes_on(text, end, inside)
-            ranked += _rank_traceback(text, traceback, caught=caught)
-        for line in text.lines:
-            if line.number not in inside and (score := score_line(line.text)):
-                ranked.append(Ranked(score, line))
+        ranked += _rank_text(text)
+    if known:
+        ranked = [_set_back(entry, known) for entry in ranked]
     return _spread(ranked)
+
+
+def _rank_text(text: LogText) -> list[Ranked]:
+    inside = covered_lines(text.tracebacks)
+    said_after = _lines_after(text.tracebacks)
+    alarms = text.alarms
+    ranked: list[Ranked] = []
+    normal: list[int] = []  # numbers of lines that say nothing alarming
+    for i, line in enumerate(text.lines):
+        number = line.number
+        if number in inside:
+            if number in said_after and (score := score_line(line.text)) >= PLAIN:
+                ranked.append(Ranked(score, line))
+            continue
+        may_tell = alarms is None or number in alarms or not number
+        if may_tell and (score := score_line(line.text)):
+            ranked.append(Ranked(score, line))
+            if score == FAINT:
+                normal.append(number or text.n_lines + 1)
+            elif score >= WEAK and _ANNOUNCES.search(line.text):
+                ranked += _find_reason(text, i, score, inside)
+        elif text.tracebacks and line.text.strip(" *-=#_"):
+            normal.append(number or text.n_lines + 1)
+    if not text.tracebacks:
+        return ranked
+    by_number = {line.number: line for line in text.lines}
+    own: list[Ranked] = []
+    for traceback in text.tracebacks:
+        end = max(traceback.lines, default=traceback.last_line)
+        # What ends a whole program can't be survived, only its script goes on.
+        ends = traceback.language in _DEADLY
+        caught = not ends and len(normal) - bisect_right(normal, end) > _NORMAL_AFTER
+        own += _rank_traceback(by_number, traceback, caught=caught)
+    return own + ranked
+
+
+def _lines_after(tracebacks: Sequence[Traceback]) -> set[int]:
+    """Return the numbers of lines under messages: they may belong to them or not."""
+    return {
+        number
+        for traceback in tracebacks
+        if traceback.notes
+        for number in range(traceback.message_line + 1, traceback.last_line + 1)
+    }
+
+
+def _find_reason(text: LogText, at: int, score: int, inside: set[int]) -> list[Ranked]:
+    """Rate what stands under a line such as "Fatal error:" a little above it."""
+    number = text.lines[at].number
+    for line in text.lines[at + 1 : at + 3]:
+        number += 1
+        if line.number != number or number in inside:
+            break
+        if not _SAYS_NOTHING.match(line.text):
+            own = score_line(line.text)
+            return [] if own >= score else [Ranked(score + 1, line)]
+    return []
+
+
+def _set_back(entry: Ranked, known: frozenset[str]) -> Ranked:
+    """Rate what a successful job printed too below all the rest, in the same order."""
+    if not is_known(entry.line.text, known):
+        return entry
+    return replace(entry, score=1 + entry.score // 10, known=True)
 
 
 def covered_lines(tracebacks: Sequence[Traceback]) -> set[int]:
     """Return the numbers of the lines that belong to tracebacks."""
     inside: set[int] = set()
     for traceback in tracebacks:
-        link: Traceback | None = traceback
-        while link is not None:
+        if traceback.lines:
+            inside |= traceback.lines
+            continue
+        for link in chain_of(traceback):
             inside.update(range(link.first_line, link.last_line + 1))
-            link = link.cause
     return inside - {0}
 
 
@@ -130,33 +247,27 @@ def chain_of(traceback: Traceback) -> list[Traceback]:
     return chain[::-1]
 
 
-def _goes_on(text: LogText, end: int, inside: set[int]) -> bool:
-    """Whether the program seems to have gone on after a traceback."""
-    normal = 0
-    for line in text.lines:
-        if line.number <= end or line.number in inside:
-            continue
-        if line.text.strip(" *-=#_") and not score_line(line.text):
-            normal += 1
-            if normal > _NORMAL_AFTER:
-                return True
-    return False
-
-
-def _rank_traceback(text: LogText, traceback: Traceback, *, caught: bool) -> list[Ranked]:
-    by_number = {line.number: line for line in text.lines}
+def _rank_traceback(
+    by_number: dict[int, LogLine],
+    traceback: Traceback,
+    *,
+    caught: bool,
+) -> list[Ranked]:
     chain = chain_of(traceback)
     ranked: list[Ranked] = []
-    for i, link in enumerate(dict.fromkeys((chain[0], chain[-1]))):
+    for i, link in enumerate(chain[:1] + chain[1:][-1:]):
         line = by_number.get(link.message_line)
         if line is None or not link.exception:
             continue
         score = CAUGHT if caught else UNCAUGHT
-        if _FOLLOWING.search(f"{link.exception}: "):
+        if _FOLLOWING in _ABOUT.find(f"{link.exception}: "):
             score = FOLLOWING
         elif _is_ignored(by_number, link) or _is_of_site(link):
             score = SITE
         ranked.append(Ranked(score - 2 * i, line, traceback, traceback.count))
+        below = by_number.get(link.message_line + 1)
+        if below and link.message in below.text and link.message not in line.text:
+            ranked.append(Ranked(score - 2 * i - 1, below, traceback, traceback.count))
     return ranked
 
 
@@ -177,11 +288,10 @@ def _spread(ranked: list[Ranked]) -> list[Ranked]:
     seen: dict[str, int] = {}
     unique: list[Ranked] = []
     for entry in order:
-        key = re.sub(r"\d+", "#", entry.line.text)
+        key = _key_of(entry.line.text)
         if key in seen:
-            known = unique[seen[key]]
-            count = known.count + entry.count
-            unique[seen[key]] = Ranked(known.score, known.line, known.traceback, count)
+            first = unique[seen[key]]
+            unique[seen[key]] = replace(first, count=first.count + entry.count)
         else:
             seen[key] = len(unique)
             unique.append(entry)
@@ -192,3 +302,10 @@ def _spread(ranked: list[Ranked]) -> list[Ranked]:
         (rest if entry.score in kinds or entry.score < CAUGHT else firsts).append(entry)
         kinds.add(entry.score)
     return firsts + rest
+
+
+def _key_of(text: str) -> str:
+    """Return what is equal in a line that several ranks print."""
+    found = RANK_PREFIX.match(text)
+    start = found.end() if found else 0
+    return _DIGITS.sub("#", text[start : start + _KEY_CHARS])

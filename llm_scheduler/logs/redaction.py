@@ -1,69 +1,185 @@
-"""Secrets out of text, before it is shown to anyone but the owner of the log."""
+"""Secrets out of text, before it is shown to anyone but the owner of the log.
+
+Lines are looked at as bytes, each byte one character, before anything is cut off
+them. One quick search over all lines tells which ones are worth a closer look.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+from llm_scheduler.logs import key_blocks, secret_names, secret_places, secret_tokens
+from llm_scheduler.logs.secret_marks import (
+    UNSEEN,
+    find_suspicious,
+    key_search,
+    precise_search,
+    quick_search,
+)
+from llm_scheduler.logs.secret_tokens import Span
 
 REDACTED = "[redacted]"
 """What stands in the place of a secret."""
+MARGIN_BYTES = 4096
+"""What must be known on each side of a part of a line to redact it; a key may be as long."""
 
-_NAMES = (
-    r"(?:[\w-]*(?:password|passwd|passphrase|secret|api[_-]?key|apikey|access[_-]?key"
-    r"|private[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|session[_-]?token"
-    r"|credential)s?|pwd|[\w-]+[_-]token|token|[\w-]+_KEY|[\w-]+_PAT)"
+_RAW_REDACTED = REDACTED.encode()
+# Colours, titles and what does not show.
+_HIDDEN = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|" + UNSEEN
 )
-_BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-    re.DOTALL,
-)
-_KNOWN = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic
-    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"  # Stripe
-    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
-    r"|xox[abeoprs]-[\w-]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{40,}"
-    r"|(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{16}|AIza[\w-]{30,}|ya29\.[\w-]{20,}"
-    r"|dop_v1_[a-f0-9]{40,}|SG\.[\w-]{16,}\.[\w-]{16,}"
-    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",  # JSON web token
-)
-_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}")
-_HEADER = re.compile(
-    r"(?i)\b((?:proxy-)?authorization|x-api-key|cookie|set-cookie)(['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+",
-)
-_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)([^\s/@:'\"]{0,200}):([^\s/@'\"]{1,200})@")
-_QUERY = re.compile(
-    r"(?i)([?&](?:sig|signature|token|key|api_key|access_token|auth|password"
-    r"|x-amz-[a-z-]*(?:signature|credential|token))=)[^&\s'\"]+",
-)
-_ASSIGNED = re.compile(
-    rf"(?i)(?<![\w-])({_NAMES})(['\"]?\s*(?:=|:)\s*|\s+(?:is|was)\s+)"
-    r"(?!None\b|null\b|true\b|false\b|\[redacted\]|\s*$)"
-    r"(\"[^\"\n]{1,500}\"?|'[^'\n]{1,500}'?|[^\s,;'\"\])}]{4,})",
-)
-_OPTION = re.compile(rf"(?i)(?<![\w-])(--?(?=[a-z]){_NAMES})(\s+)(?!-)(\S+)")
+_FIRST_RUN = re.compile(r"(?:[\w+/=.~%-]|\\+[nr])+", re.ASCII)
+_LAST_RUN = re.compile(r"(?:[\w+/=.~%-]|[nr]\\+)+", re.ASCII)  # of the text turned round
 
 
 def redact(text: str) -> str:
     """Replace keys, tokens, passwords and private keys by ``[redacted]``."""
-    text = _BLOCK.sub(REDACTED, text)
-    text = _URL.sub(rf"\1\2:{REDACTED}@", text)
-    text = _HEADER.sub(rf"\1\2{REDACTED}", text)
-    text = _BEARER.sub(rf"\1\2{REDACTED}", text)
-    text = _KNOWN.sub(REDACTED, text)
-    text = _QUERY.sub(rf"\1{REDACTED}", text)
-    text = _OPTION.sub(rf"\1\2{REDACTED}", text)
-    return _ASSIGNED.sub(_hide_value, text)
+    raw = text.encode(errors="surrogatepass")
+    if quick_search()(raw) is None:
+        return text
+    raws = raw.split(b"\n")
+    redacted = redact_lines(raws)
+    if redacted is raws:
+        return text
+    try:
+        return b"\n".join(redacted).decode(errors="surrogatepass")
+    except UnicodeDecodeError:  # a long secret was cut inside a character
+        return b"\n".join(redacted).decode(errors="replace")
 
 
-def _hide_value(found: re.Match[str]) -> str:
-    name, between, value = found.groups()
-    # "token: unexpected" is prose, "token: 8f3a..." is not.
-    is_prose = ":" in between or between.strip() in {"is", "was"}
-    if is_prose and value.isalpha() and name.lower() in {"token", "secret", "credentials", "pwd"}:
-        return found.group()
-    if name.lower().endswith("_key") and not re.search(r"(?i)api|access|secret|private", name):
-        is_secret = len(value) >= 16 and re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
-        if not is_secret:
-            return found.group()
-    quote = value[0] if value[0] in "\"'" else ""
-    close = quote if quote and value.endswith(quote) and len(value) > 1 else ""
-    return f"{name}{between}{quote}{REDACTED}{close}"
+def redact_lines(raws: Sequence[bytes], *, cut_end: bool = False) -> Sequence[bytes]:
+    """Redact the lines of a log, without newlines; returns `raws` itself when all are clean.
+
+    Parameters
+    ----------
+    raws
+        Lines that follow each other; some may be missing.
+    cut_end
+        Whether the last line goes on behind what is known of it.
+    """
+    joined = b"\n".join(raws)
+    found = set(find_suspicious(joined, raws))
+    if cut_end and raws:
+        found.add(len(raws) - 1)
+    if not found:
+        return raws
+    out = list(raws)
+    if key_search()(joined) is not None:
+        _hide_key_blocks(raws, out, found)
+    for i in found:
+        is_cut = cut_end and i == len(raws) - 1
+        out[i] = _redact_line(out[i], cut_end=is_cut)
+    return out
+
+
+def _hide_key_blocks(raws: Sequence[bytes], out: list[bytes], found: Iterable[int]) -> None:
+    @cache
+    def flat(i: int) -> tuple[str, Sequence[int]]:
+        return _flatten(raws[i].decode("latin-1"))
+
+    blocks = key_blocks.KeyBlocks(lambda i: flat(i)[0], len(raws))
+    for i in found:
+        blocks.look_at(i)
+    for i, span in blocks.hidden.items():
+        out[i] = _hide(raws[i], [_map_back(span, flat(i)[1])])
+
+
+def redact_part(
+    data: bytes, first: int, last: int, *, cut_start: bool = True, cut_end: bool = True
+) -> bytes:
+    """Return a part of a line without secrets.
+
+    Parameters
+    ----------
+    data
+        The part with what is known of the line on both sides of it.
+    first, last
+        Where the part starts and ends in it.
+    cut_start, cut_end
+        Whether the line goes on before and after `data`. A run of characters without
+        a space that reaches from there into the part may be a piece of a secret
+        and is hidden, unless it can't be one.
+    """
+    spans: list[Span] = []
+    text = data.decode("latin-1")
+    if precise_search()(data) is not None or cut_end:
+        spans += _find_secrets(text, cut_end=cut_end)
+    if cut_start and (run := _FIRST_RUN.match(text)) and run.end() > first:
+        spans += [run.span()] if secret_tokens.has_digits_and_letters(run.group()) else []
+    if cut_end and (size := _last_run(text)) > len(text) - last:
+        start = len(text) - size
+        spans += [(start, len(text))] if secret_tokens.has_digits_and_letters(text[start:]) else []
+    inside = [(max(a, first), min(b, last)) for a, b in spans if b > first and a < last]
+    return _hide(data[:last], inside)[first:] if inside else data[first:last]
+
+
+def _last_run(text: str) -> int:
+    """Return how long the run of characters at the end is that a secret may have."""
+    run = _LAST_RUN.match(text[::-1])
+    return run.end() if run else 0
+
+
+def _redact_line(raw: bytes, *, cut_end: bool = False) -> bytes:
+    spans = list(_find_secrets(raw.decode("latin-1"), cut_end=cut_end))
+    return _hide(raw, spans) if spans else raw
+
+
+def _find_secrets(text: str, *, cut_end: bool = False) -> Iterator[Span]:
+    """Find secrets in one line whatever colours or marks stand between their characters."""
+    flat, places = _flatten(text)
+    for piece_start, line in _split_bar(flat):
+        ends = cut_end and piece_start + len(line) == len(flat)
+        for start, end in _find_in_plain(line, cut_end=ends):
+            yield _map_back((piece_start + start, piece_start + end), places)
+
+
+def _find_in_plain(text: str, *, cut_end: bool) -> Iterator[Span]:
+    yield from key_blocks.find_inline(text)
+    yield from secret_tokens.find_tokens(text, cut_end=cut_end)
+    yield from secret_names.find_named(text)
+    yield from secret_places.find_placed(text)
+
+
+def _split_bar(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a progress bar into the lines it wrote over each other."""
+    start = 0
+    for part in text.split("\r"):
+        yield start, part
+        start += len(part) + 1
+
+
+def _flatten(text: str) -> tuple[str, Sequence[int]]:
+    """Take out what does not show; also return where each character stood, if any moved."""
+    if _HIDDEN.search(text) is None:
+        return text, ()
+    places: list[int] = []
+    parts = []
+    pos = 0
+    for found in _HIDDEN.finditer(text):
+        parts.append(text[pos : found.start()])
+        places += range(pos, found.start())
+        pos = found.end()
+    parts.append(text[pos:])
+    places += range(pos, len(text))
+    return "".join(parts), places
+
+
+def _map_back(span: Span, places: Sequence[int]) -> Span:
+    if not places or span[0] >= span[1]:
+        return span
+    return places[span[0]], places[span[1] - 1] + 1
+
+
+def _hide(raw: bytes, spans: Iterable[Span]) -> bytes:
+    """Put the mark in the place of each span; those that touch become one."""
+    out = []
+    done = 0
+    marked = -1
+    for start, end in sorted(span for span in spans if span[0] < span[1]):
+        if start > done or marked < 0:
+            out += [raw[done:start], _RAW_REDACTED] if start > marked else []
+        done = max(done, end)
+        marked = done
+    return b"".join([*out, raw[done:]])

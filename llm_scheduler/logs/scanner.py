@@ -8,27 +8,31 @@ only counted.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 from llm_scheduler.errors import LogError
-from llm_scheduler.logs.alarms import clean_literals, make_pattern
-from llm_scheduler.logs.groups import Keeper
-from llm_scheduler.logs.longline import LongLine, shorten
+from llm_scheduler.logs.blocks import HEAD_LINES, BlockScan
+from llm_scheduler.logs.engines import Engine, check_engine, clean_literals, make_engine
+from llm_scheduler.logs.longline import MAX_RAW_BYTES, shorten
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.reader import LogReader
-from llm_scheduler.logs.text import clean_line
+from llm_scheduler.logs.redaction import MARGIN_BYTES, redact_lines, redact_part
+from llm_scheduler.logs.tail import TAIL_LINES
+from llm_scheduler.logs.text import clean_lines
 from llm_scheduler.logs.tracebacks import parse_tracebacks
 
 MAX_SCAN_BYTES = 8 << 30
 """How much of one log is scanned, counted after decompression."""
-HEAD_LINES = 60
-TAIL_LINES = 200
+_MAX_COUNT_FACTOR = 8
 _TAIL_BYTES = 1 << 18
-_NEAR_BYTES = 1 << 16
-_MAX_LINE_BYTES = 1 << 18
+_LARGE_BYTES = 256 << 20
+"""From this size on the time that numpy takes to import is saved in counting."""
+# Half of the time of `LogLine(...)`, of which a small log needs no more than the rest.
+_make_line: Callable[[tuple[str, int, str]], LogLine] = partial(tuple.__new__, LogLine)
 
 
 def scan_log(
@@ -36,62 +40,55 @@ def scan_log(
     *,
     literals: Iterable[str] = (),
     max_bytes: int = MAX_SCAN_BYTES,
+    engine: str = "auto",
 ) -> LogText:
     """Read a log once and return its telling lines and its tracebacks.
 
     Parameters
     ----------
     path
-        The log; ``.gz``, ``.bz2`` and ``.xz`` are decompressed while reading.
+        The log; ``.gz``, ``.bz2``, ``.xz`` and, where `zstandard` is installed,
+        ``.zst`` are decompressed while reading.
     literals
         Texts whose lines are kept besides those with general alarm words,
         in any case.
     max_bytes
-        Where to stop. Beyond it only the tail of the file is read, its lines
-        have the number 0, and ``complete`` is false.
+        Where to stop. Beyond it only the tail of the file is read, and
+        ``complete`` is false. Lines in between are still counted up to eight
+        times as many bytes; the lines of the tail have the number 0 otherwise.
+    engine
+        What searches: ``hyperscan``, ``re2`` or ``re``; ``auto`` takes the fastest
+        that runs here. The result is the same.
 
     Notes
     -----
     Never raises for a log that can't be read: ``problem`` says why then.
+
+    Raises
+    ------
+    UsageError
+        If `engine` is unknown or not installed.
     """
-    wanted = clean_literals(literals)
-    finder = make_finder(wanted)
-    scan = _Scan(make_pattern(wanted))
+    check_engine(engine)
+    wanted = clean_literals(tuple(literals))
+    name = str(path)
     try:
-        n_bytes, problem, end = _read(scan, path, max_bytes)
+        with LogReader(path) as reader:
+            search = make_engine(engine, wanted, n_bytes=reader.size)
+            read = _Reading(reader, search, max_bytes)
     except LogError as exc:
-        return LogText(file=str(path), lines=(), complete=False, problem=exc.reason)
-    scan.finish()
-    lines = scan.collect(str(path), finder)
-    lines += [LogLine(str(path), 0, clean_line(raw, finder)) for raw in end]
+        return LogText(file=name, lines=(), complete=False, problem=exc.reason)
+    lines = _make_lines(name, read, make_finder(wanted))
     return LogText(
-        file=str(path),
-        lines=tuple(lines),
+        file=name,
+        lines=lines,
         tracebacks=parse_tracebacks(lines),
-        n_bytes=n_bytes,
-        n_lines=scan.n_lines,
-        complete=scan.complete and not problem,
-        problem=problem,
+        n_bytes=read.n_bytes,
+        n_lines=read.n_lines,
+        complete=read.complete and not read.problem,
+        problem=read.problem,
+        alarms=_find_alarms(read, search),
     )
-
-
-def _read(scan: _Scan, path: Path | str, max_bytes: int) -> tuple[int, str, list[bytes]]:
-    """Scan a log up to a limit; returns its size, what is wrong, and the tail beyond."""
-    problem = ""
-    end: list[bytes] = []
-    with LogReader(path) as reader:
-        try:
-            for chunk in reader.chunks():
-                room = max_bytes - scan.n_bytes
-                scan.feed(chunk[:room])
-                if len(chunk) > room:
-                    scan.complete = False
-                    end = _read_tail(reader, scan.n_bytes)
-                    break
-        except LogError as exc:  # keep what was read before the disk failed
-            problem = exc.reason
-        n_bytes = max(scan.n_bytes, 0 if reader.compression else reader.size)
-        return n_bytes, problem or reader.damage, end
 
 
 def make_finder(literals: tuple[str, ...]) -> Callable[[str], int]:
@@ -104,111 +101,107 @@ def make_finder(literals: tuple[str, ...]) -> Callable[[str], int]:
     return find
 
 
-def _read_tail(reader: LogReader, scanned: int) -> list[bytes]:
-    """Read the last lines of a log that is too large to be scanned whole."""
-    if reader.compression or reader.encoding:
-        return []
-    n_bytes = min(_TAIL_BYTES, reader.size - scanned)
-    raw = reader.read_end(n_bytes).split(b"\n")
-    if not raw[-1]:
-        raw.pop()
-    return raw[1:][-TAIL_LINES:] if len(raw) > 1 else raw
+def _make_lines(file: str, read: _Reading, find: Callable[[str], int]) -> tuple[LogLine, ...]:
+    """Turn all that is kept of a log into text: whatever leaves the scan passes here."""
+    # Before anything is cut off the lines: a part of a secret is not known as one.
+    raws = redact_lines(read.raws, cut_end=read.is_cut)
+    texts = clean_lines(raws, find)
+    return tuple(map(_make_line, zip(repeat(file), read.numbers, texts)))
 
 
-class _Scan:
-    """Cuts chunks into lines and hands those worth keeping to a `Keeper`."""
+def _find_alarms(read: _Reading, engine: Engine) -> frozenset[int]:
+    """Return the numbers of the kept lines that hold alarms."""
+    joined = b"\n".join(read.raws)
+    found = []
+    place = pos = 0
+    for start in engine.find_lines(joined, 0, len(joined)):
+        place += joined.count(b"\n", pos, start)
+        pos = start
+        found.append(read.numbers[place])
+    return frozenset(found) - {0}
 
-    def __init__(self, pattern: Any) -> None:
+
+class _Reading:
+    """What one pass over an open log yields."""
+
+    def __init__(self, reader: LogReader, engine: Engine, max_bytes: int) -> None:
+        self.numbers: Sequence[int] = ()
+        self.raws: Sequence[bytes] = ()
+        """The bytes of the lines kept, in order."""
         self.n_bytes = 0
         self.n_lines = 0
         self.complete = True
-        self._pattern = pattern
-        self._keeper = Keeper(pattern)
-        self._rest = b""  # an unfinished line
-        self._long: LongLine | None = None
-        self._recent: list[bytes] = []  # the last lines, for context and tail
-        self._head: list[bytes] = []
-        self._tail: deque[bytes] = deque()
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the log."""
-        self.n_bytes += len(chunk)
-        if self._long is not None:
-            end = chunk.find(b"\n")
-            if end < 0:
-                self._long.add(chunk)
-                return
-            self._long.add(chunk[:end])
-            self._block(self._long.condensed() + b"\n")
-            self._long = None
-            chunk = chunk[end + 1 :]
-        last = chunk.rfind(b"\n") + 1
-        if last:
-            self._block(self._rest + chunk[:last])
-            self._rest = chunk[last:]
+        self.problem = ""
+        self.is_cut = False
+        """Whether the last line kept goes on behind what was read of it."""
+        whole = reader.read_small() if reader.size <= max_bytes else None
+        if whole is None or not self._take_whole(whole, engine):
+            self._scan(reader, engine, max_bytes)
         else:
-            self._rest += chunk
-        if len(self._rest) > _MAX_LINE_BYTES:
-            self._long = LongLine(self._pattern)
-            self._long.add(self._rest)
-            self._rest = b""
+            self.n_bytes = reader.size
+        self.problem = self.problem or reader.damage
 
-    def finish(self) -> None:
-        """Take the last line, which may lack its newline."""
-        if self._long is not None:
-            self._rest = self._long.condensed()
-            self._long = None
-        if self._rest:
-            self._block(self._rest + b"\n")
-            self._rest = b""
-        self._keeper.flush()
+    def _take_whole(self, data: bytes, engine: Engine) -> bool:
+        """Keep every line of a log that has only some, as most logs are."""
+        raws = data.split(b"\n")
+        if not raws[-1]:
+            raws.pop()
+        if len(raws) > HEAD_LINES + TAIL_LINES:
+            return False
+        self.n_lines = len(raws)
+        self.is_cut = data[-1:] != b"\n"
+        self.numbers = range(1, len(raws) + 1)
+        is_long = max(map(len, raws), default=0) > MAX_RAW_BYTES
+        self.raws = [shorten(raw, engine) for raw in raws] if is_long else raws
+        return True
 
-    def collect(self, file: str, find: Callable[[str], int]) -> list[LogLine]:
-        """Return head, kept lines and tail in order."""
-        first_of_tail = self.n_lines - len(self._tail) + 1
-        raw = dict(enumerate(self._tail, first_of_tail))
-        raw.update(self._keeper.lines())
-        raw.update(enumerate(self._head, 1))
-        return [LogLine(file, number, clean_line(raw[number], find)) for number in sorted(raw)]
+    def _scan(self, reader: LogReader, engine: Engine, max_bytes: int) -> None:
+        is_large = reader.size > _LARGE_BYTES or "numpy" in sys.modules
+        scan = BlockScan(engine, is_large=is_large)
+        try:
+            for chunk in reader.chunks():
+                room = max_bytes - scan.n_bytes
+                scan.feed(chunk if len(chunk) <= room else chunk[:room])
+                if len(chunk) > room:
+                    self.complete = False
+                    break
+        except LogError as exc:  # keep what was read before the disk failed
+            self.problem = exc.reason
+        scan.finish()
+        self.is_cut = scan.n_lines > scan.n_newlines
+        try:
+            end = [] if self.complete else _read_tail(reader, scan, max_bytes)
+        except LogError as exc:
+            self.problem, end = exc.reason, []
+        kept = scan.lines()
+        if not self.complete and kept:  # the line in which the scan stops
+            number, raw = kept[-1]
+            kept[-1] = (number, redact_part(raw, 0, len(raw), cut_start=False))
+        kept += end
+        self.numbers = [number for number, _ in kept]
+        self.raws = [raw for _, raw in kept]
+        self.n_lines = max(scan.n_lines, end[-1][0] if end else 0)
+        self.n_bytes = max(scan.n_bytes, 0 if reader.compression else reader.size)
 
-    def _block(self, block: bytes) -> None:
-        """Search a block of whole lines."""
-        if len(self._head) < HEAD_LINES:
-            head = block.split(b"\n", HEAD_LINES)[:-1]
-            self._head += [shorten(x, self._pattern) for x in head[: HEAD_LINES - len(self._head)]]
-        number, pos, size = self.n_lines + 1, 0, len(block)
-        keeper, search = self._keeper, self._pattern.search
-        while pos < size:
-            if keeper.is_open:
-                end = block.find(b"\n", pos)
-                keeper.take(number, block[pos:end])
-                number, pos = number + 1, end + 1
-                continue
-            found = search(block, pos)
-            if found is None:
-                number += block.count(b"\n", pos)
-                break
-            start = block.rfind(b"\n", pos, found.start()) + 1 or pos
-            number += block.count(b"\n", pos, start)
-            keeper.open(number, self._before(block, pos, start))
-            pos = start
-        self.n_lines = number - 1
-        self._remember(block)
 
-    def _before(self, block: bytes, pos: int, start: int) -> list[bytes]:
-        """Return the lines before a place, from this block or from the last one."""
-        near = block[max(pos, start - _MAX_LINE_BYTES) : start].split(b"\n")[:-1]
-        if pos == 0 and len(near) < self._keeper.before:
-            near = [*self._recent, *near]
-        return near[-self._keeper.before :]
-
-    def _remember(self, block: bytes) -> None:
-        """Keep the last lines of the block for the tail and for context."""
-        near = block[-_NEAR_BYTES:]
-        if len(near) == len(block) or near.count(b"\n") <= TAIL_LINES:
-            near = block
-        lines = near[:-1].rsplit(b"\n", TAIL_LINES)[-TAIL_LINES:]
-        self._tail.extend(shorten(x, self._pattern) for x in lines)
-        while len(self._tail) > TAIL_LINES:
-            self._tail.popleft()
-        self._recent = list(self._tail)[-self._keeper.before :]
+def _read_tail(reader: LogReader, scan: BlockScan, max_bytes: int) -> list[tuple[int, bytes]]:
+    """Read the last lines of a log that is too large to be scanned whole."""
+    if reader.compression or reader.encoding:
+        return []
+    raw = reader.read_end(_TAIL_BYTES, scan.n_bytes).split(b"\n")
+    ended = not raw[-1]
+    if ended:
+        raw.pop()
+    if len(raw) == 1:  # a part of one line
+        line = raw[0]
+        # Where there is enough of it, its start is only there to redact the rest.
+        first = MARGIN_BYTES if len(line) > 2 * MARGIN_BYTES else 0
+        return [(0, redact_part(line, first, len(line), cut_end=not ended))]
+    raw = raw[1:][-TAIL_LINES:]
+    if reader.size > max_bytes * _MAX_COUNT_FACTOR:
+        return [(0, line) for line in raw]
+    # The line in which the scan stops is counted by the newline at its end.
+    n_lines = (
+        scan.n_newlines + reader.count_newlines(scan.count_newlines, scan.n_bytes) + (not ended)
+    )
+    return list(enumerate(raw, n_lines - len(raw) + 1))

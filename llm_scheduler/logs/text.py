@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from llm_scheduler.logs.alarms import STRONG
 
@@ -28,6 +28,22 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]",
 )
 _BREAKS = re.compile("[\x85\u2028\u2029]")
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
+_PLAIN = bytes([0x09, *range(0x20, 0x7F)])
+
+
+def clean_lines(raws: Sequence[bytes], find: Callable[[str], int] | None = None) -> list[str]:
+    """Do what `clean_line` does for many lines, and at once for those of plain ASCII."""
+    joined = b"\n".join(raws)
+    if not raws or joined.translate(None, _PLAIN + b"\n") or max(map(len, raws)) > MAX_LINE_CHARS:
+        return [_clean(raw, find) for raw in raws]
+    return [line.rstrip() for line in joined.decode().split("\n")]
+
+
+def _clean(raw: bytes, find: Callable[[str], int] | None) -> str:
+    if len(raw) > MAX_LINE_CHARS or raw.translate(None, _PLAIN):
+        return clean_line(raw, find)
+    return raw.decode().rstrip()
 
 
 def cut_mark(n_chars: int) -> str:
@@ -76,12 +92,19 @@ def _last_written(text: str) -> str:
     parts = [part for part in text.split("\r") if part.strip(" \0")]
     if not parts:
         return ""
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for part in parts[:-1]:
-        if len(found) < _MAX_SEGMENTS and STRONG.search(part):
-            found[part.strip("\0")] = None
-    found.pop(parts[-1], None)
-    return " | ".join([*found, parts[-1]])
+        if STRONG.search(part):
+            # A bar may hold an alarm word itself; only its numbers change.
+            found.setdefault(_shape(part), part.strip("\0"))
+            if len(found) > _MAX_SEGMENTS:
+                break
+    found.pop(_shape(parts[-1]), None)
+    return " | ".join([*list(found.values())[:_MAX_SEGMENTS], parts[-1]])
+
+
+def _shape(part: str) -> str:
+    return CUT_MARK.sub("", part).translate(_NO_DIGITS)
 
 
 def find_strong(text: str) -> int:

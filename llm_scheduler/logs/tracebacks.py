@@ -1,18 +1,20 @@
-"""Tracebacks out of the lines of a log: Python's, and the easy ones of others."""
+"""Tracebacks out of the lines of a log, of every language and of every rank."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from llm_scheduler.logs.foreign_tracebacks import parse_foreign
 from llm_scheduler.logs.models import LogLine, Traceback
 from llm_scheduler.logs.python_tracebacks import parse_python
+from llm_scheduler.logs.ranks import split_ranks
 
 _MAX_TRACEBACKS = 200
 _DIGITS = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
+_Place = tuple[str, int]
 TracebackKey = tuple[object, ...]
 """What two prints of one traceback have in common."""
 
@@ -24,49 +26,139 @@ def parse_tracebacks(lines: Sequence[LogLine]) -> tuple[Traceback, ...]:
     the chain, with the others behind ``cause``. A traceback that is printed
     several times, or by several ranks, comes once with its ``count``.
     """
-    return _collapse(find_tracebacks(lines))
+    found = find_tracebacks(lines)
+    return _collapse(found) if len(found) > 1 else tuple(found)
 
 
 def find_tracebacks(lines: Sequence[LogLine]) -> list[Traceback]:
     """Find every printed traceback, repeats too, in the order of the log."""
-    found, used = parse_python(lines)
-    found += parse_foreign(lines, used)
+    text = "\n".join([line.text for line in lines])
+    found: list[Traceback] = []
+    taken: set[int] = set()
+    if "raceback (most recent" in text:
+        for prefix, own, numbers in split_ranks(lines):
+            for traceback in _find(own, "\n".join([line.text for line in own])):
+                if traceback.exception:  # else the end may stand under another prefix
+                    found.append(_renumber(traceback, numbers, prefix))
+                    taken |= found[-1].lines
+        if taken:
+            lines = [line for line in lines if line.number not in taken]
+    found += _find(lines, text)
     found.sort(key=lambda tb: (tb.first_line == 0, tb.first_line))
     return found
 
 
+def _find(lines: Sequence[LogLine], text: str) -> list[Traceback]:
+    """Find the tracebacks of one stream of lines; `text` is all of them."""
+    found: list[Traceback] = []
+    used: set[int] = set()
+    if "raceback (most recent" in text or 'File "' in text:
+        found, used = parse_python(lines)
+    return found + parse_foreign(lines, used, text)
+
+
+def _renumber(traceback: Traceback, numbers: Mapping[int, int], rank: str) -> Traceback:
+    """Put the line numbers of the log into a traceback of one rank's stream."""
+    cause = traceback.cause and _renumber(traceback.cause, numbers, rank)
+    frames = tuple(replace(x, log_line=numbers.get(x.log_line, 0)) for x in traceback.frames)
+    return replace(
+        traceback,
+        first_line=numbers.get(traceback.first_line, 0),
+        last_line=numbers.get(traceback.last_line, 0),
+        message_line=numbers.get(traceback.message_line, 0),
+        lines=frozenset(numbers.get(x, 0) for x in traceback.lines),
+        frames=frames,
+        cause=cause,
+        rank=rank,
+        n_ranks=1,
+    )
+
+
 def _collapse(found: Sequence[Traceback]) -> tuple[Traceback, ...]:
     """Join equal tracebacks; the first one stands for them."""
-    merged: dict[TracebackKey, Traceback] = {}
-    named = [tb for tb in found if tb.exception]
+    groups: dict[TracebackKey, list[Traceback]] = {}
+    cut: list[Traceback] = []
     for traceback in found:
-        if not traceback.exception and _is_part(traceback, named):
-            continue
-        key = traceback_key(traceback)
-        known = merged.get(key)
-        merged[key] = replace(known, count=known.count + 1) if known else traceback
-    unique = list(merged.values())
+        if traceback.exception:
+            groups.setdefault(traceback_key(traceback), []).append(traceback)
+        else:
+            cut.append(traceback)
+    named = [(_places(group[0]), group) for group in groups.values()] if cut else []
+    for traceback in cut:
+        whole = _find_whole(_places(traceback), named)
+        if whole is None:
+            groups.setdefault(traceback_key(traceback), []).append(traceback)
+        else:
+            own = replace(whole[0], lines=whole[0].lines | traceback.lines)
+            whole[0] = own
+    unique = [_join(group) for group in _join_parts(list(groups.values()))]
+    unique.sort(key=lambda tb: (tb.first_line == 0, tb.first_line))
     if len(unique) > _MAX_TRACEBACKS:
         half = _MAX_TRACEBACKS // 2
         unique = unique[:half] + unique[-half:]
     return tuple(unique)
 
 
-def _is_part(cut: Traceback, named: Sequence[Traceback]) -> bool:
-    """Whether a traceback without its end repeats another that has one.
+def _join_parts(groups: list[list[Traceback]]) -> list[list[Traceback]]:
+    """Join groups that differ only in frames which a mixed log has lost."""
+    whole: dict[TracebackKey, list[tuple[set[_Place], list[Traceback]]]] = {}
+    for group in sorted(groups, key=lambda group: -len(group[0].frames)):
+        key = traceback_key(group[0], frames=False)
+        same = whole.setdefault(key, [])
+        places = _places(group[0])
+        known = _find_whole(places, same) if group[0].rank else None
+        if known is None:
+            same.append((places, group))
+        else:
+            known += group
+    return [group for same in whole.values() for _, group in same]
+
+
+def _join(group: Sequence[Traceback]) -> Traceback:
+    """Make one traceback of equal ones."""
+    if len(group) == 1:
+        return group[0]
+    first = min(group, key=lambda tb: (tb.first_line == 0, tb.first_line))
+    return replace(
+        first,
+        count=len(group),
+        n_ranks=len({tb.rank for tb in group if tb.rank}),
+        lines=frozenset().union(*(tb.lines for tb in group)),
+    )
+
+
+def _places(traceback: Traceback) -> set[_Place]:
+    return {(frame.file, frame.line) for frame in traceback.frames}
+
+
+def _find_whole(
+    places: set[_Place],
+    named: Iterable[tuple[set[_Place], list[Traceback]]],
+) -> list[Traceback] | None:
+    """Find the tracebacks of which one with frames at these places is a part.
 
     That is what processes leave that print into one file at the same time.
     """
-    places = {(frame.file, frame.line) for frame in cut.frames}
-    return any(places <= {(frame.file, frame.line) for frame in tb.frames} for tb in named)
+    for whole, group in named:
+        if places <= whole:
+            return group
+    return None
 
 
-def traceback_key(traceback: Traceback) -> TracebackKey:
-    """Return what is equal for tracebacks that differ only in numbers in their messages."""
+def traceback_key(traceback: Traceback, *, frames: bool = True) -> TracebackKey:
+    """Return what is equal for tracebacks that differ only in numbers in their messages.
+
+    Parameters
+    ----------
+    traceback
+        With its causes.
+    frames
+        Whether they must come from the same places, too.
+    """
     key: list[object] = []
     link: Traceback | None = traceback
     while link is not None:
-        frames = tuple((f.file, f.line, f.function) for f in link.frames)
-        key.append((link.exception, _DIGITS.sub("0", link.message), frames))
+        places = tuple([(f.file, f.line, f.function) for f in link.frames if frames])
+        key.append((link.exception, _DIGITS.sub("0", link.message), places))
         link = link.cause
     return tuple(key)

@@ -17,6 +17,7 @@ from adaptive_scheduler.server_support import RunManager as EngineRunManager
 
 from llm_scheduler.config import Settings, make_llm_settings
 from llm_scheduler.diagnosis.catalog import load_catalog
+from llm_scheduler.diagnosis.catalog_files import say_problems
 from llm_scheduler.engine.database_manager import DatabaseManager
 from llm_scheduler.engine.kill_manager import KillManager
 from llm_scheduler.engine.log_keeper import LogKeeper
@@ -79,7 +80,10 @@ class RunManager(EngineRunManager):
     ) -> None:
         settings = Settings.load()
         llm_settings, problem = make_llm_settings(llm, settings)
-        load_catalog(settings.catalog_dirs)  # a wrong file is said now, not after a failure
+        # A wrong file is said now, not after a failure.
+        catalog_problem = say_problems(load_catalog(settings.catalog_dirs).problems)
+        if catalog_problem:
+            log.warning("%s", catalog_problem)
         job_name = kwargs.get("job_name", "adaptive-scheduler")
         if max_restarts is not None and max_restarts < 0:
             raise UsageError(f"max_restarts={max_restarts} makes no sense; give 0 or more.")
@@ -99,7 +103,7 @@ class RunManager(EngineRunManager):
             store,
             settings=llm_settings,
             catalog_dirs=settings.catalog_dirs,
-            problem=" ".join(filter(None, [problem, store_problem])),
+            problem=" ".join(filter(None, [problem, store_problem, catalog_problem])),
         )
         self.llm_manager.join(self.release, keeper.success)
         self._make_managers()

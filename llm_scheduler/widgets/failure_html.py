@@ -16,6 +16,7 @@ from llm_scheduler.widgets.markup import escape, render_markdown
 
 MAX_EVIDENCE = 8
 MAX_REMEDIES = 6
+MAX_DOUBTS = 4
 MAX_NAMES = 6
 MAX_LINE_CHARS = 400
 
@@ -92,6 +93,7 @@ def body_html(group: FailureGroup) -> str:
     parts = [_evidence_html(found.evidence)]
     if found.explanation.strip():
         parts.append(f'<div class="llms-text">{render_markdown(found.explanation)}</div>')
+    parts.append(_doubts_html(found.doubts))
     parts.append(_remedies_html(found.remedies))
     parts.extend(
         f'<div class="llms-note">{escape(note, 500)}</div>' for note in group.notes[:MAX_NAMES]
@@ -152,6 +154,13 @@ def _proof_html(item: Evidence) -> str:
         f'<div class="llms-proof"><span class="llms-place" title="{escape(place, 500)}">'
         f"{escape(name, 120)}</span><code>{text}</code></div>"
     )
+
+
+def _doubts_html(doubts: Sequence[str]) -> str:
+    if not doubts:
+        return ""
+    items = "".join(f"<li>{_one_line(doubt)}</li>" for doubt in doubts[:MAX_DOUBTS])
+    return f'<div class="llms-label">Why not surer</div><ul class="llms-doubts">{items}</ul>'
 
 
 def _remedies_html(remedies: Sequence[Remedy]) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 import pytest
 
 from llm_scheduler.diagnosis import diagnose_log
-from llm_scheduler.engine.records import JobRecord
+from tests.diagnosis.job_samples import MB, check_case, rec
 
-MB = 1 << 20
 STAMP = "slurmstepd-t3: error: *** JOB 7 ON t3 CANCELLED AT 2026-11-21T12:26:55 DUE TO "
 PREEMPTED = STAMP + "PREEMPTION ***\n"
 REQUEUED = STAMP + "JOB REQUEUE ***\n"
@@ -66,11 +65,6 @@ while attempting to start process rank 0.
 GARBLED = "[n1:1] [[22142,0],0] ORTE_ERROR_LOG: Data unpack would read past end of buffer in file ../../../orte/util/show_help.c at line 501\n"
 LS = "/usr/bin/ls: cannot access 'missing.dat': No such file or directory\nsrun: error: t1: task 0: Exited with exit code 2\n"
 NO_ANSWER = FAILING.replace("ValueError: checkpoint has the wrong shape", "TimeoutError: timed out")
-
-
-def rec(state="FAILED", code=1, **values):
-    return JobRecord(job_id="7", state=state, exit_code=code, **values)
-
 
 # name: log, record, category, cause, part of the first evidence
 CASES = {
@@ -211,13 +205,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_case(name, tmp_path):
-    text, record, category, cause, proof = CASES[name]
-    log = tmp_path / "slurm-7.out"
-    log.write_text(text)
-    found = diagnose_log(log, record=record)
-    assert (found.category, found.cause) == (category, cause), found
-    if proof is not None:
-        assert proof in found.evidence[0].text
+    check_case(tmp_path, CASES[name])
 
 
 def test_evidence_quotes_the_log(tmp_path):

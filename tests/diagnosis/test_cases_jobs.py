@@ -7,37 +7,19 @@ from __future__ import annotations
 import pytest
 
 from llm_scheduler.diagnosis import diagnose_log
-from llm_scheduler.engine.records import JobRecord, StepRecord
-
-MB = 1 << 20
-WORK = "".join(f"iteration {i} value {i * 0.37:.3f}\n" for i in range(40))
-TRACEBACK = """Traceback (most recent call last):
-  File "/home/u/run.py", line 12, in <module>
-    main()
-  File "/home/u/run.py", line 8, in main
-    raise ValueError("negative mass")
-ValueError: negative mass
-"""
-
-
-def rec(state="FAILED", code=1, signal=None, **values):
-    return JobRecord(job_id="7", state=state, exit_code=code, signal=signal, **values)
-
-
-def step(state, name="0", **values):
-    return StepRecord(step_id=name, state=state, **values)
-
-
-OOM_EVENT = (
-    "slurmstepd-n1: error: Detected 1 oom-kill event(s) in StepId=20.batch. Some of your processes "
-    "may have been killed by the cgroup out-of-memory handler."
+from tests.diagnosis.job_samples import (
+    CANCEL,
+    EXITED,
+    LIMIT,
+    MB,
+    MPI_ABORT,
+    OOM_EVENT,
+    TRACEBACK,
+    WORK,
+    check_case,
+    rec,
+    step,
 )
-CANCEL = "slurmstepd: error: *** JOB 5 ON n1 CANCELLED AT 2026-11-20T19:28:54 ***"
-LIMIT = (
-    "slurmstepd-n1: error: *** JOB 5 ON n1 CANCELLED AT 2026-11-20T19:28:54 DUE TO TIME LIMIT ***"
-)
-MPI_ABORT = "MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD\nwith errorcode 3.\n"
-EXITED = "srun: error: n1: task 0: Exited with exit code 1"
 
 # name: log, record, category, cause, part of the first evidence
 CASES = {
@@ -178,7 +160,7 @@ CASES = {
         rec("FAILED", None, 9, elapsed_s=60.2, time_limit_s=60),
         "time_limit",
         "time-limit",
-        "time 00:01:00",
+        "1 min of 1 min",
     ),
     "time-sigxcpu": (WORK, rec(code=152), "time_limit", "time-limit-signal", "152"),
     "deadline": (WORK, rec("DEADLINE", 0), "time_limit", "deadline", "DEADLINE"),
@@ -244,13 +226,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_case(name, tmp_path):
-    text, record, category, cause, proof = CASES[name]
-    log = tmp_path / "slurm-7.out"
-    log.write_text(text)
-    found = diagnose_log(log, record=record)
-    assert (found.category, found.cause) == (category, cause), found
-    if proof is not None:
-        assert proof in found.evidence[0].text
+    found = check_case(tmp_path, CASES[name])
+    category = found.category
     assert 0 < found.confidence <= 0.99
     assert len(found.evidence) <= 6
     assert found.fingerprint
@@ -284,7 +261,7 @@ def test_time_is_proposed(tmp_path):
     log = tmp_path / "a.out"
     log.write_text(WORK)
     found = diagnose_log(log, record=rec("TIMEOUT", 0, elapsed_s=3605, time_limit_s=3600))
-    assert found.title == "The time limit ended the job: it ran 01:00:05 of 01:00:00"
+    assert found.title == "The time limit ended the job: it ran 1 h of 1 h"
     assert found.remedies[0].resources == {"time": "02:00:00"}
 
 

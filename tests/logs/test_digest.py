@@ -64,7 +64,7 @@ def test_the_cause_of_a_chain_comes_first(tmp_path):
 def test_ranks_are_collapsed(tmp_path):
     lines = [f"[rank{r}]: {line}" for r in range(8) for line in TRACEBACK.splitlines()]
     found = digest(tmp_path, "\n".join(lines))
-    assert "(printed 8 times)" in found.text
+    assert "(8 ranks printed it, first [rank0]:)" in found.text
     assert found.text.count("in cost") == 1
 
 

@@ -7,10 +7,12 @@ import gzip
 import lzma
 import os
 import socket
+import sys
 
 import pytest
 
 from llm_scheduler.errors import LogError
+from llm_scheduler.logs.compression import find_zstd
 from llm_scheduler.logs.reader import LogReader
 
 TEXT = b"one\ntwo\nthree\n" * 1000
@@ -63,11 +65,44 @@ def test_damaged_gzip_is_said(tmp_path):
         assert "damaged gzip" in reader.damage
 
 
-def test_zstd_is_refused_with_a_reason(tmp_path):
+def test_zstd_without_its_package_is_refused_with_a_reason(tmp_path, monkeypatch):
     path = tmp_path / "job.zst"
     path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
-    with pytest.raises(LogError, match="zstd"):
-        LogReader(path)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    find_zstd.cache_clear()
+    try:
+        with pytest.raises(LogError, match=r"zstd.*llm-scheduler\[zstd\]"):
+            LogReader(path)
+    finally:
+        find_zstd.cache_clear()
+
+
+def test_zstd(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    compress = zstandard.ZstdCompressor().compress
+    path = tmp_path / "job.out"
+    path.write_bytes(compress(TEXT) + compress(b"more\n"))
+    assert read(path) == TEXT + b"more\n"
+    data = compress(os.urandom(300_000))
+    path.write_bytes(data[:-5000])
+    with LogReader(path) as reader:
+        got = b"".join(reader.chunks())
+        assert 0 < len(got) < 300_000
+        assert "ends too early" in reader.damage
+    path.write_bytes(data[:100_000] + bytes(100) + data[200_000:])
+    with LogReader(path) as reader:
+        assert len(b"".join(reader.chunks())) < 300_000
+        assert "zstd" in reader.damage
+
+
+def test_a_zstd_bomb_comes_in_bounded_pieces(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    path = tmp_path / "job.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(bytes(100_000_000)))
+    with LogReader(path) as reader:
+        sizes = [len(chunk) for chunk in reader.chunks()]
+    assert sum(sizes) == 100_000_000
+    assert max(sizes) < 10_000_000
 
 
 def test_fifo_does_not_hang(tmp_path):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import tracemalloc
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from llm_scheduler.logs import alarms, scan_log, scanner
+from llm_scheduler.errors import LogError
+from llm_scheduler.logs import scan_log
 from llm_scheduler.logs.groups import MAX_KEPT
+from llm_scheduler.logs.reader import LogReader
 
 PLAIN = b"step %d energy -1.5 all is well\n"
 TRACEBACK = b"""Traceback (most recent call last):
@@ -241,59 +241,54 @@ def test_utf_16(tmp_path):
     assert log.lines[-1].number == 501
 
 
-def test_without_re2_the_result_is_the_same(tmp_path, monkeypatch):
-    path = write(tmp_path, plain(500), TRACEBACK, b"f\xf6o error\n", os.urandom(20_000), plain(500))
-    with_re2 = scan_log(path, literals=["a+b (c)"])
-    monkeypatch.setitem(__import__("sys").modules, "re2", None)
-    alarms.make_pattern.cache_clear()
-    try:
-        assert scan_log(path, literals=["a+b (c)"]) == with_re2
-    finally:
-        alarms.make_pattern.cache_clear()
-
-
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1000, 65_536])
 def test_the_size_of_chunks_does_not_matter(tmp_path, monkeypatch, chunk_bytes):
     parts = []
     for i in range(12):
         parts += [plain(37 * i), b"error %d: x\n" % i, b"\r\n\x1b[1m", TRACEBACK, b"y" * 3000]
     path = write(tmp_path, *parts)
+    monkeypatch.setattr("llm_scheduler.logs.reader.SMALL_BYTES", 512)
     whole = scan_log(path)
     monkeypatch.setattr("llm_scheduler.logs.reader.CHUNK_BYTES", chunk_bytes)
     assert scan_log(path) == whole
 
 
-class CountingPattern:
-    """A pattern that counts how often Python code asks it."""
-
-    def __init__(self, pattern: Any) -> None:
-        self.n_searches = 0
-        self._search: Callable[..., Any] = pattern.search
-
-    def search(self, text: bytes, pos: int = 0) -> Any:
-        self.n_searches += 1
-        return self._search(text, pos)
+def test_alarms_are_the_lines_with_alarm_words(tmp_path):
+    path = write(tmp_path, plain(3000), TRACEBACK, plain(1000), b"a Gizmo said no\n", plain(3000))
+    log = scan_log(path, literals=["gizmo"])
+    assert log.alarms == {3001, 3002, 3004, 3005, 3006, 4007}
+    small = scan_log(write(tmp_path, plain(3), b"Killed\n", plain(3)))
+    assert small.alarms == {4}
+    assert scan_log(write(tmp_path, b"x" * 9000 + b" error " + b"x" * 9000)).alarms == {1}
 
 
-def test_a_log_full_of_alarms_takes_little_work(tmp_path, monkeypatch):
-    n_lines = 60_000
-    noise = b"".join(
-        b"step %d residual=%.17g error=%.3e worker %d\n" % (i, i / 7, 1 / (i + 1), i % 77)
-        for i in range(n_lines)
-    )
-    path = write(tmp_path, noise, TRACEBACK, noise, b"Bus error\n", noise)
-    made = []
+def test_lines_beyond_the_limit_are_counted(tmp_path):
+    path = write(tmp_path, b"\xef\xbb\xbf", plain(50_000), b"Killed\n", b"end")
+    size = path.stat().st_size
+    for max_bytes in (size // 2, size // 7, size - 5, 600_000):
+        log = scan_log(path, max_bytes=max_bytes)
+        assert not log.complete
+        assert log.n_lines == 50_002
+        for line in log.lines[-2:]:
+            assert (line.number, line.text) in {
+                (50_001, "Killed"),
+                (50_002, "end"),
+                (50_002, "e"),
+                (0, "nd"),
+            }
+        numbers = [line.number for line in log.lines if line.number]
+        assert numbers == sorted(set(numbers))
+    far = scan_log(path, max_bytes=size // 20)
+    assert far.lines[-1].number == 0
+    assert far.lines[-1].text == "end"
 
-    def make_counting(literals):
-        made.append(CountingPattern(alarms.make_pattern(literals)))
-        return made[-1]
 
-    monkeypatch.setattr(scanner, "make_pattern", make_counting)
-    log = scan_log(path)
-    assert made[0].n_searches < n_lines / 20
-    assert len(log.lines) < 1000
-    kept = {line.number: line.text for line in log.lines}
-    assert kept[n_lines + 6] == "ValueError: x"
-    assert kept[2 * n_lines + 7] == "Bus error"
-    assert len(log.tracebacks) == 1
-    assert log.n_lines == 3 * n_lines + 7
+def test_a_disk_that_fails_at_the_tail_leaves_what_was_read(tmp_path, monkeypatch):
+    def fail(self, *args):
+        raise LogError(self.path, "can't be read (Input/output error)")
+
+    monkeypatch.setattr(LogReader, "read_end", fail)
+    log = scan_log(write(tmp_path, b"Killed\n", plain(50_000)), max_bytes=100_000)
+    assert log.problem == "can't be read (Input/output error)"
+    assert log.lines[0].text == "Killed"
+    assert 1 in log.alarms

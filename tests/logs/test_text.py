@@ -56,3 +56,25 @@ def test_the_telling_word_of_a_long_line_is_kept():
     assert "CUDA out of memory" in text
     assert len(text) <= MAX_LINE_CHARS
     assert "needle" in clean_line(b"z" * 4000 + b"needle" + b"z" * 4000, lambda t: t.find("needle"))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(
+                [b"text", b" ", b"\t", b"\r", b"\x1b[1m", b"\xc3\xa4", b"\xe4", b"\0", b"y" * 1500]
+            ),
+            max_size=6,
+        ).map(b"".join),
+        max_size=6,
+    )
+)
+def test_many_lines_are_cleaned_like_one(raws):
+    assert clean_lines(raws) == [clean_line(raw) for raw in raws]
+
+
+def test_cells_of_a_bar_that_differ_in_numbers_count_once():
+    bar = b"".join(b"\r%d%% error=%d" % (i, i * i) for i in range(50))
+    text = clean_line(b"start" + bar + b"\rKilled by signal 9" + bar)
+    assert text == "Killed by signal 9 | 49% error=2401"

@@ -88,6 +88,21 @@ def test_shows_why_with_proof_and_what_to_do(manager: FakeLLMManager, panel: Fai
     assert titles == ["'potental' is not defined in physics.py", "Needs more memory"]
 
 
+def test_doubts_are_shown(manager: FakeLLMManager, panel: FailuresPanel) -> None:
+    manager.fail(diagnosis(doubts=("Another error could be the reason: `<img src=x>`.",)))
+    manager.notify()
+    shown = all_html(panel)
+    assert "Why not surer" in shown
+    assert "Another error could be the reason: <code>&lt;img src=x&gt;</code>." in shown
+    assert "<img" not in shown
+
+
+def test_sure_diagnoses_show_no_doubts(manager: FakeLLMManager, panel: FailuresPanel) -> None:
+    manager.fail(diagnosis())
+    manager.notify()
+    assert "Why not surer" not in all_html(panel)
+
+
 def test_one_bad_node_is_named(manager: FakeLLMManager, panel: FailuresPanel) -> None:
     for _ in range(20):
         manager.fail(diagnosis(), nodes=("n7",))

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from llm_scheduler.config import Settings, make_llm_settings
 from llm_scheduler.engine.commands import run_command
-from llm_scheduler.errors import CatalogError, ConfigError, SchedulerError
+from llm_scheduler.errors import ConfigError, SchedulerError
 from llm_scheduler.managers.doctor.check import Check
 
 _OLDEST_PYTHON = (3, 11)
 _IMPORT_LIMIT_S = 50.0
+_MAX_PROBLEMS = 3
 
 
 def check_python(name: str) -> Check:
@@ -53,13 +54,15 @@ def check_catalog(name: str) -> Check:
 
     settings = _load_settings()
     folders = settings.catalog_dirs if settings else ()
-    try:
-        count = len(load_catalog(folders))
-    except CatalogError as exc:
-        advice = "Mend it, or take its folder out of LLM_SCHEDULER_CATALOG or the settings."
-        return Check(name, "error", str(exc), advice)
+    catalog = load_catalog(folders)
     own = f", with those in {', '.join(map(str, folders))}" if folders else ""
-    return Check(name, "ok", f"{count} known causes{own}")
+    if catalog.problems:
+        wrong = "; ".join(map(str, catalog.problems[:_MAX_PROBLEMS]))
+        more = len(catalog.problems) - _MAX_PROBLEMS
+        wrong += f"; and {more} more" if more > 0 else ""
+        advice = "Run `llm-scheduler catalog check` and mend it; the other causes are used."
+        return Check(name, "error", f"{len(catalog)} known causes{own}; {wrong}", advice)
+    return Check(name, "ok", f"{len(catalog)} known causes{own}")
 
 
 def check_settings(name: str) -> Check:

@@ -1,0 +1,180 @@
+"""A text of bounded size, made of lines of logs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from llm_scheduler.logs.models import LogLine, LogText
+from llm_scheduler.logs.ranking import covered_lines
+from llm_scheduler.logs.redaction import redact
+from llm_scheduler.logs.text import MAX_LINE_CHARS, cut_mark
+
+_ENDING_CHARS = 160
+_MIN_LINE_CHARS = 150
+_MIN_CUT = 90
+_REPEATED_CHARS = 80
+_SHORT = 12
+
+
+class Page:
+    """A text that grows section by section and never beyond its size.
+
+    Parameters
+    ----------
+    texts
+        The logs whose lines it shows.
+    max_chars
+        Its size.
+    """
+
+    def __init__(self, texts: Sequence[LogText], max_chars: int) -> None:
+        self._texts = texts
+        # The scanner has redacted already what it knows the alarms of.
+        self._is_clean = all(text.alarms is not None or not text.lines for text in texts)
+        self._max_chars = max_chars
+        self._labels = _make_labels([text.file for text in texts])
+        self._sections: list[str] = []
+        # Room for the sentence on what was left out, if the page is not tiny.
+        self._left = max_chars - min(_ENDING_CHARS, max_chars // 10)
+        self._seen: set[tuple[str, int]] = set()
+        self._shown: set[str] = set()
+        self._title = ""
+        self._folded = {
+            (text.file, number) for text in texts for number in covered_lines(text.tracebacks)
+        }
+
+    @property
+    def n_lines(self) -> int:
+        """How many different lines of the logs are on the page."""
+        return len(self._seen)
+
+    def room(self, share: float) -> int:
+        """Return how many characters a share of the room that is left has."""
+        return int(self._left * share)
+
+    def show(self, line: LogLine, *, max_chars: int = 200) -> str:
+        """Return a line as it stands in the digest, and remember it."""
+        place = (line.file, line.number)
+        text = line.text
+        if len(text) > _MIN_LINE_CHARS or text[:3] == "   ":
+            text = self._fit(text, max(_MIN_LINE_CHARS, max_chars))
+        if place in self._seen:  # it stands above already
+            text = self._fit(text, _REPEATED_CHARS)
+        self._seen.add(place)
+        self._shown.add(text)
+        return f"{self._labels[line.file]}:{line.number or '?'}| {text}"
+
+    def _fit(self, text: str, max_chars: int) -> str:
+        if text[:3] == "   ":  # how far it is indented tells nothing here
+            text = f"  {text.lstrip()}"
+        limit = min(max_chars, MAX_LINE_CHARS)
+        # A part of a secret is not known as one: take it out before cutting.
+        return text if len(text) <= limit else _cut(self._redact(text), limit)
+
+    def _redact(self, text: str) -> str:
+        return text if self._is_clean else redact(text)
+
+    def pick(self, lines: Iterable[LogLine]) -> list[str]:
+        """Show those of the lines that are not on the page yet, folded tracebacks aside.
+
+        Lines of equal text are shown once.
+        """
+        picked: list[str] = []
+        for line in lines:
+            place, text = (line.file, line.number), line.text
+            gone = place in self._seen or place in self._folded
+            repeated = len(text) > _SHORT and text in self._shown
+            if not (gone and line.number) and not repeated:
+                picked.append(self.show(line))
+        return picked
+
+    def replace(self, line: str) -> None:
+        """Show one line only, on a page that is too small for more."""
+        self._sections = [line]
+        self._left = 0
+
+    def add_sizes(self) -> None:
+        """Say which logs could not be read, and the size of the others."""
+        for text in self._texts:
+            label = self._labels[text.file]
+            if text.problem and not text.lines:
+                self.add("", [f"{label}: {text.problem}"], share=0.5)
+            else:
+                part = "" if text.complete else ", read in part"
+                why = f" ({text.problem})" if text.problem else ""
+                size = f"{label}: {text.n_lines} lines, {text.n_bytes} bytes{part}{why}"
+                self.add("", [_cut(size, 300)], share=0.2)
+
+    def add(
+        self,
+        title: str,
+        lines: Sequence[str],
+        *,
+        share: float,
+        keep_last: bool = False,
+    ) -> bool:
+        """Add as much of a section as a share of the room that is left allows."""
+        room = int(self._left * share)
+        kept: list[str] = []
+        used = len(title) + 2
+        for line in reversed(lines) if keep_last else lines:
+            if used + len(line) + 1 > room:
+                if keep_last or room < used + _MIN_CUT:
+                    break
+                line = _cut(self._redact(line), room - used - 1)
+            kept.append(line)
+            used += len(line) + 1
+        if not kept:
+            return False
+        if keep_last:
+            kept.reverse()
+        section = "\n".join([title, *kept] if title and title != self._title else kept)
+        self._title = title
+        self._sections.append(section)
+        self._left -= len(section) + 1
+        return True
+
+    def text(self, omitted: dict[str, int], n_known: int = 0) -> str:
+        """Return the page, without secrets, and the counts of what is not on it."""
+        text = self._redact("\n".join(self._sections)).strip("\n")
+        for last in _endings(omitted, n_known):
+            if len(text) + len(last) <= self._max_chars:
+                text += last
+                break
+        return text[: self._max_chars]
+
+
+def _endings(omitted: dict[str, int], n_known: int) -> list[str]:
+    """Return what says what was left out, the longest form first."""
+    parts = ", ".join(f"{count} {name}" for name, count in omitted.items())
+    endings = [f"\nLeft out: {parts}."] if parts else []
+    if "lines" in omitted:
+        endings.append(f"\n(+{omitted['lines']} lines)")
+    if n_known:
+        these = f"\nSet back, as a successful job printed them too: {n_known} telling lines."
+        endings = [end + these for end in endings[:1]] + [these, *endings]
+    return endings
+
+
+def _cut(text: str, max_chars: int) -> str:
+    """Cut a text, keeping most of its start and some of its end."""
+    if len(text) <= max_chars:
+        return text
+    mark = cut_mark(len(text))
+    room = max_chars - len(mark)
+    if room < 40:
+        return text[: max(0, max_chars)]
+    tail = room // 5
+    return text[: room - tail] + cut_mark(len(text) - room) + text[len(text) - tail :]
+
+
+def _make_labels(files: Sequence[str]) -> dict[str, str]:
+    """Return the shortest name for each log that tells it from the others."""
+    names = [file.rpartition("/")[2] for file in files]
+    if len(set(names)) == len(files):
+        return dict(zip(files, names, strict=True))
+    counts = Counter(names)
+    return {
+        file: name if counts[name] == 1 else file for file, name in zip(files, names, strict=True)
+    }

@@ -1,0 +1,201 @@
+"""Secrets that can be told by the name before them: ``password=...``, ``--token ...``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
+
+_MAX_NAME = 60
+_PASSWORDS = r"pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass"
+_KEYS = (
+    r"api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret[_-]?key|account[_-]?key"
+    r"|shared[_-]?access[_-]?signature|shared[_-]?key|encryption[_-]?key|signing[_-]?key"
+    r"|subscription[_-]?key|munge[_-]?key|client[_-]?key[_-]?data"
+)
+_KEYWORDS = (
+    rf"(?P<password>{_PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{_KEYS})|(?P<secret>secret|credential)"
+    r"|(?P<token>token|api[_-]?auth|auth[_-]?key)|(?P<weak>(?-i:(?<=_)KEY|(?<=_)PAT))"
+)
+_SUFFIX = r"s?(?:[_-]?(?:\d{1,3}|prod|dev|test|staging|old|new|value|string|str|base64|b64)){0,2}"
+_SEPARATOR = (
+    r"\\*['\"]?\]?(?:\s{0,8}(?:=>|:=|==?|:)\s{0,8}|%3[AD]|>|\s{1,3}(?:is|was)\s{1,3}(?!['\"])"
+    r"|(?<=['\"])\s{0,3},\s{0,3}(?=['\"]))"
+)
+_ASSIGNED = re.compile(rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>{_SEPARATOR})", re.IGNORECASE | re.ASCII)
+_OPTION = re.compile(
+    r"(?<![\w-])--?(?:[a-z]\w{0,20}[_-]){0,4}"
+    rf"(?:(?P<password>{_PASSWORDS}|pass)|(?P<key>{_KEYS})|(?P<secret>secret|credential)s?"
+    r"|(?P<token>token|auth))(?P<sep>\s{1,8})(?![-=:])",
+    re.IGNORECASE | re.ASCII,
+)
+_OPEN = re.compile(r"[bruf]{0,2}(\\*(?:\"\"\"|'''|['\"]))", re.IGNORECASE)
+_BARE = re.compile(r"[^\s'\"<>]+")
+_NEXT_FIELD = re.compile(r"[,;&](?=\s*[\w.-]{1,40}\\*[\"']?[=:])|;$|[,;\\]+$|\\[nrt]|%26")
+_PROSE = re.compile(
+    "a|accepted|an|and|are|argument|as|at|authentication|authorization|be|been|bool|by|bytes|"
+    "can|cannot|change|changed|check|could|default|denied|deprecated|did|does|empty|entered|"
+    "error|expired|fail|failed|failure|false|field|flag|for|found|from|has|have|if|ignored|in|"
+    "incorrect|input|int|invalid|is|it|its|login|may|mismatch|missing|must|needed|nil|no|none|"
+    "not|null|object|of|ok|on|option|optional|or|please|policy|prompt|provided|rejected|"
+    "required|requires|reset|set|should|str|string|supplied|than|that|the|this|to|too|true|"
+    "type|unable|undefined|unknown|unset|updated|user|using|valid|was|were|when|will|with|"
+    "wrong|yes|your"
+)
+_PLACEHOLDER = re.compile(
+    r"[*.•x]{2,}|[*?!.,:;-]|<[a-z][a-z _-]*>?|\$\{?[A-Za-z_][A-Z_]*\}?|%\(?\w*\)?s|\{\w*\}"
+    r"|\{\{.*|\$\(.*|\$\{\{.*",
+    re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"(?:self|args?|config|cfg|os|settings|opts?|options|params|env|ctx|kwargs|conf|parsed|data)"
+    r"[.\[(]|[a-z_][\w.]*\((?:$|[a-z_]*\)?[,)]?$)|(?:get|load|read|fetch|getpass|input|str|len|int"
+    r"|Optional|SecretStr|Field|Secret|list|tuple|dict|torch|np|jax|jnp|tensor|array)\w*[.\[(]"
+)
+_NUMBER = re.compile(r"[-+]?[\d.,:/%xeE()-]+\s?[a-zµ/%]{0,8}")
+_PATH = re.compile(
+    r"(?:~|\.{1,2})?/[\w./+@-]*|[A-Za-z]:\\.*|\w[\w-]*(?:/[\w.-]+)+\.\w{1,6}", re.ASCII
+)
+_ML_NAME = re.compile(
+    r"(?:pad|eos|bos|unk|sep|cls|mask|next|first|last|special|image|video|audio|start|end|stop|prev"
+    r"|previous|current|cur|best|num|n|max|min|per|word|sub|text|input|output|extra|added|prompt"
+    r"|decoder|encoder|target|source|sequence|vision|draft|total|single)[_-]?$",
+    re.IGNORECASE,
+)
+_SYNTAX = re.compile(
+    r"(?:unexpected|invalid|illegal|bad|unknown|near|at|next|expected|reserved|unrecognized"
+    r"|offending|this|the|first|last|each|per|undefined)\W{1,2}$",
+    re.IGNORECASE,
+)
+
+PREFILTER = (
+    r"(?i:pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass|secret"
+    r"|credential|token|api[_-]?auth|auth[_-]?key|" + _KEYS + r")"
+    r"(?i:s?[_-]?[a-z0-9]{0,8}[_-]?[a-z0-9]{0,8})\\*['\"]?\]?"
+    r"(?i:\s*[=:]|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"])"
+    r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2}\\*['\"]?\]?\s*[=:>,]|(?:_PASS|_KEY|_PAT)%3"
+    r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
+    r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|" + _KEYS + r"))\s"
+)
+"""Occurs in each line in which such a name stands before something."""
+
+
+def find_named(text: str) -> Iterator[Span]:
+    """Find what stands after the name of a secret in one line."""
+    pos = 0
+    while (found := _ASSIGNED.search(text, pos)) is not None:
+        pos = found.end()
+        kind = str(found.lastgroup if found.lastgroup != "sep" else _kind(found))
+        name = _name_before(text, found.start()) + text[found.start() : found.start("sep")]
+        span, quoted = _take_value(text, pos)
+        if _is_secret(
+            kind,
+            name,
+            text[max(0, found.start() - _MAX_NAME) : found.start()],
+            found["sep"],
+            text[slice(*span)],
+            quoted,
+        ):
+            yield span
+            pos = max(pos, span[1])
+    for found in _OPTION.finditer(text):
+        span, quoted = _take_value(text, found.end())
+        value = text[slice(*span)]
+        is_metavar = value.isupper() and value.isalpha() and not quoted
+        if not is_metavar and _is_secret(_kind(found), "--", "", "=", value, quoted):
+            yield span
+
+
+def _kind(found: re.Match[str]) -> str:
+    return next(name for name, value in found.groupdict().items() if value and name != "sep")
+
+
+def _name_before(text: str, at: int) -> str:
+    """Return the part of a name that stands before its telling word."""
+    first = at
+    while first > max(0, at - _MAX_NAME) and (
+        text[first - 1].isalnum() or text[first - 1] in "_-."
+    ):
+        first -= 1
+    return text[first:at]
+
+
+def _take_value(text: str, pos: int) -> tuple[Span, bool]:
+    """Return where a value starts and ends, and whether it stands in quotes."""
+    opened = _OPEN.match(text, pos)
+    if opened is None:
+        bare = _BARE.match(text, pos)
+        if bare is None:
+            return (pos, pos), False
+        value = bare.group()
+        if stop := _NEXT_FIELD.search(value):
+            value = value[: stop.start()]
+        if "(" not in value and "[" not in value and "{" not in value:
+            value = value.rstrip(")]}")
+        return (pos, pos + len(value)), False
+    quote, start = opened.group(1), opened.end()
+    end = text.find(quote, start)
+    while end > start and quote == '"' and _is_escaped(text, end):
+        end = text.find(quote, end + 1)
+    return (start, end if end >= 0 else len(text)), True
+
+
+def _is_escaped(text: str, at: int) -> bool:
+    count = 0
+    while text[at - 1 - count] == "\\" and count < 8:
+        count += 1
+    return count % 2 == 1
+
+
+def _is_secret(kind: str, name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
+    """Tell a secret from prose, numbers, source code and what only stands for a secret."""
+    bare = value.strip().rstrip(".,;:!?")
+    if not bare or _stands_for_something(bare) or (not quoted and _CODE.match(bare)):
+        return False
+    is_word = separator.strip().lower() in {"is", "was"}
+    if _PROSE.fullmatch(bare.lower()) or (
+        is_word and not (has_digits_and_letters(bare) and len(bare) > 5)
+    ):
+        return False
+    if kind == "password":
+        if _PATH.fullmatch(bare) and name.lower().endswith("pwd"):
+            return False  # the folder
+        return separator.strip() != "," or quoted
+    if _looks_like_path(bare, name) or _NUMBER.fullmatch(bare):
+        return False
+    if kind == "token":
+        return _is_token(name, before, bare, quoted)
+    if kind == "weak":
+        return len(bare) >= 16 and has_digits_and_letters(bare)
+    is_prose = ":" in separator and not quoted and (bare.isalpha() or " " in bare)
+    return len(bare) >= 4 and not (is_prose and not (is_mixed(bare) and len(bare) > 16))
+
+
+def _stands_for_something(value: str) -> bool:
+    """Tell whether a value is a mark: hidden already, a variable, a placeholder."""
+    return "[redacted]".startswith(value[:10]) or _PLACEHOLDER.fullmatch(value) is not None
+
+
+def _looks_like_path(value: str, name: str) -> bool:
+    # The secret keys of AWS may start with a slash, and hold some.
+    if "aws" in name.lower() or (len(value) == 40 and "." not in value and is_mixed(value)):
+        return False
+    return _PATH.fullmatch(value) is not None
+
+
+def _is_token(name: str, before: str, value: str, quoted: bool) -> bool:
+    """Tell the tokens that give access from those of languages."""
+    if value[0] in "<[({|\\" or len(value) < 4 or " " in value:
+        return False
+    is_drawn = len(value) >= 16 and has_digits_and_letters(value)
+    stem = re.split("token", name, maxsplit=1, flags=re.IGNORECASE)[0]
+    if is_drawn or (len(value) >= 20 and is_mixed(value) and value.isalnum() and quoted):
+        return True
+    if _ML_NAME.search(stem) or name.lower().endswith("tokens") or _SYNTAX.search(before):
+        return False
+    if name == "--" or (name.isupper() and "_" in name):
+        return True
+    if stem and not stem.isupper():  # access_token, but not subtoken
+        return stem[-1] in "_-." and (has_digits_and_letters(value) or (quoted and len(value) > 7))
+    return has_digits_and_letters(value) and len(value) >= 6

@@ -1,0 +1,159 @@
+"""Secrets that can be told by their place: addresses, headers, command lines, files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
+
+_URL = re.compile(r"(?ai)[a-z0-9+]{2,20}://[^\s/@:'\"<>]{0,200}:([^\s/'\"<>]{1,300})@")
+_URL_USER = re.compile(r"(?ai)[a-z0-9+]{2,20}://([^\s/@:'\"<>?#]{20,300})(?::x-oauth-basic)?@")
+_ORACLE = re.compile(r"(?ai)(?:jdbc:oracle:\w{1,8}:|\bsqlplus\s+)[\w.-]{1,60}/([^\s@'\"/]{1,100})@")
+_QUERY = re.compile(
+    r"(?ai)(?:[?&;]|%26|&amp;)(?:sig|signature|token|key|api[_-]?key|access[_-]?token|auth"
+    r"|id[_-]?token|refresh[_-]?token|password|passwd|pwd|secret|client[_-]?secret|code|apikey"
+    r"|x-(?:amz|goog)-[a-z-]{0,20}(?:signature|credential|token)|awsaccesskeyid)(?:=|%3D)"
+    r"([^&\s'\"<>]{4,})",
+)
+_HEADER = re.compile(
+    r"(?ai)(?<![a-z])(?:(?:proxy-)?authorization|x-(?:api|auth|vault|amz-security|goog-api"
+    r"|subscription)"
+    r"-?(?:key|token)|private-token|job-token|ocp-apim-subscription-key|(?:set-)?cookie2?)"
+    r"\\*['\"]?\s{0,3}[:=,]\s{0,3}(?:[bu](?=['\"]))?\\*['\"]?([^\r\n'\"]+)",
+)
+_COOKIE = re.compile(r"(?ai)(?<![a-z])(?:set-)?cookie2?\\*['\"]?\s*[:=]?")
+_SCHEME = re.compile(
+    r"(?ai)(?:bearer|basic|token|digest|negotiate|apikey|ntlm|bot|aws4\S*|ssws)\s+\S"
+)
+_BEARER = re.compile(r"(?ai)\b(?:bearer|negotiate)(?:\s{1,4}|%20)([A-Za-z0-9._~+/=-]{8,})")
+_BASIC = re.compile(r"(?ai)\bbasic(?:\s{1,4}|%20)([A-Za-z0-9+/_-]{8,}={0,2})")
+_VALUE = r"(\"[^\"]{1,200}\"?|'[^']{1,200}'?|[^\s'\"]{1,200})"
+_COMMANDS = tuple(
+    re.compile(rf"(?a)\b{program}\b[^|\n]{{0,200}}?\s{option}{_VALUE}")
+    for program, option in (
+        ("(?:docker|podman)\\s+login", "-p\\s*(?!-)"),
+        ("(?:sshpass|mongo(?:sh|dump|restore)?|mosquitto_pub)", "-p\\s*(?!-)"),
+        ("(?:singularity|apptainer)", "--docker-password[ =]"),
+        ("mysql(?:dump|admin|import)?", "-p(?=\\S)"),
+        ("(?:redis-cli)", "-a\\s+"),
+        ("(?:7z|7za|7zr)", "-p(?=\\S)"),
+        ("(?:zip|unzip)", "-P\\s*"),
+        ("(?:ldap(?:search|add|modify|whoami))", "-w\\s*"),
+        ("openssl", "-(?:passin|passout|pass|k)\\s+(?:pass:)?(?!(?:file|env|fd|stdin)\\b)"),
+        ("ipmitool", "-P\\s*"),
+        ("xfreerdp", "/p:"),
+    )
+)
+_USER_OPTION = re.compile(
+    r"(?a)\b(?:curl|lftp|smbclient|wget|http|mount\.cifs)\b[^|\n]{0,400}?"
+    rf"\s(?:-u\s*|-U\s*|--user[ =]|--proxy-user[ =]){_VALUE}"
+)
+_ECHO = re.compile(
+    rf"(?a)\b(?:echo|printf)\s+(?:-n\s+)?{_VALUE}\s*\|\s*(?:sudo\s+-S|kinit|docker\s+login|passwd"
+    r"|gh\s+auth|\S*cryptsetup|apptainer|singularity|gpg|ssh-add)"
+)
+_NETRC = re.compile(
+    r"(?a)\b(?:machine\s+\S{1,200}\s+|default\s+)?(?:login|account)\s+\S{1,200}\s+password\s+(\S+)"
+)
+_NETRC_LINE = re.compile(r"(?a)\s*password\s+(\S+)\s*")
+_SAID = re.compile(r"(?ai)\bpass(?:word|phrase)\s+(?![/~.<$\[])([^\s'\"]{8,200})")
+_PGPASS = re.compile(
+    r"(?a)(?<!\S)[\w.*-]{1,200}:(?:\d{4,5}|\*):(?:\*|[\w-]{0,60}[A-Za-z][\w-]{0,60}):[\w*.-]{1,80}:(\S+)\s*$"
+)
+_KERBEROS = re.compile(
+    r"(?ai)\b(?:aes(?:128|256)-(?:cts|sha)[\w-]*|arcfour-hmac[\w-]*|rc4-hmac|des3-[\w-]+)"
+    r"[\s:,()]+(?:0x)?([0-9a-f]{32,64})\b"
+)
+_X_COOKIE = re.compile(r"(?a)MIT-MAGIC-COOKIE-1\W{1,8}([0-9a-f]{16,})")
+_SHADOW = re.compile(r"(\$(?:1|2[aby]|5|6|y|argon2id?)\$[\w./,=$+-]{20,})", re.ASCII)
+
+PREFILTER = (
+    r"://[^\s/'\"]*@|jdbc:oracle|sqlplus|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"
+    r"|access|id_|id-|idtoken|refresh|client)[a-z_-]*(?:=|%3d)|%26(?:sig|key|auth|code)"
+    r"|authorization|cookie|x-(?:api|auth|vault|amz|goog|subscription)|-token|apim-subscription"
+    r"|bearer(?:\s|%20)|negotiate\s|basic(?:\s|%20))"
+    r"|\b(?:sshpass|docker|podman|mongo\w*|mosquitto_pub|singularity|apptainer|mysql\w*|redis-cli"
+    r"|7z[ar]?|zip|unzip|ldap\w+|openssl|ipmitool|curl|lftp|smbclient|wget|http|mount\.cifs)\s.*-"
+    r"|xfreerdp|\b(?:echo|printf)\s.*\||\b(?i:password|passphrase)\s|:(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:[\w*.-]+:"
+    r"|(?i:(?:aes(?:128|256)-|arcfour-|rc4-|des3-).*[0-9a-f]{32})|\$(?:1|2[aby]|5|6|y|argon2id?)\$"
+    r"|(?i:[?&;](?:signature|token|password|passwd|pwd|secret)(?:=|%3d))"
+)
+"""Occurs in each line that has such a place; the same for `re` and RE2."""
+
+
+def find_placed(text: str) -> Iterator[Span]:
+    """Find secrets by where they stand in one line."""
+    if "://" in text or "@" in text:
+        yield from _in_addresses(text)
+    if "=" in text or "%3" in text:
+        yield from (found.span(1) for found in _QUERY.finditer(text))
+    yield from _in_headers(text)
+    if "-" in text:
+        yield from _in_commands(text)
+    if "|" in text:
+        yield from (found.span(1) for found in _ECHO.finditer(text))
+    yield from _in_files(text)
+
+
+def _in_addresses(text: str) -> Iterator[Span]:
+    for pattern in (_URL, _ORACLE):
+        yield from (found.span(1) for found in pattern.finditer(text))
+    for found in _URL_USER.finditer(text):
+        if has_digits_and_letters(found.group(1)):
+            yield found.span(1)
+
+
+def _in_headers(text: str) -> Iterator[Span]:
+    for found in _HEADER.finditer(text):
+        value = found.group(1).strip()
+        if _COOKIE.match(found.group()):
+            is_secret = "=" in value
+        else:
+            is_secret = bool(_SCHEME.match(value)) or has_digits_and_letters(value.split(" ")[0])
+        if is_secret and not value.startswith("[redacted"):
+            yield found.span(1)
+    for found in _BEARER.finditer(text):
+        if is_mixed(found.group(1)) or len(found.group(1)) >= 20:
+            yield found.span(1)
+    for found in _BASIC.finditer(text):
+        if _is_login(found.group(1)):
+            yield found.span(1)
+
+
+def _is_login(value: str) -> bool:
+    """Tell whether a text is the base64 of ``user:password``."""
+    if is_mixed(value) and any(char.isdigit() for char in value) and len(value) >= 16:
+        return True
+    try:
+        plain = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_")
+    except (binascii.Error, ValueError):
+        return False
+    return b":" in plain and plain.isascii()
+
+
+def _in_commands(text: str) -> Iterator[Span]:
+    for pattern in _COMMANDS:
+        for found in pattern.finditer(text):
+            if not found.group(1).startswith(("$", "[redacted", "-")):
+                yield found.span(1)
+    for found in _USER_OPTION.finditer(text):
+        at = re.search("[:,%]", found.group(1))
+        if at is not None and found.group(1)[at.end() : at.end() + 1] != "$":
+            yield found.start(1) + at.end(), found.end(1)
+
+
+def _in_files(text: str) -> Iterator[Span]:
+    if "pass" in text.lower():
+        yield from (found.span(1) for found in _NETRC.finditer(text))
+        if (found := _NETRC_LINE.fullmatch(text)) and not found.group(1).rstrip(".,:!").isalpha():
+            yield found.span(1)
+        for found in _SAID.finditer(text):
+            if has_digits_and_letters(found.group(1)):
+                yield found.span(1)
+    if text.count(":") >= 4 and (found := _PGPASS.search(text)):
+        yield found.span(1)
+    for pattern in (_KERBEROS, _X_COOKIE, _SHADOW):
+        yield from (found.span(1) for found in pattern.finditer(text))

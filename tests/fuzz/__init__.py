@@ -1,0 +1,1 @@
+"""Logs that try to break the reading of logs."""
