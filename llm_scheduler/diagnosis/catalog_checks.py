@@ -12,6 +12,7 @@ from typing import Any, Literal
 import re2
 from pydantic import ValidationError
 
+from llm_scheduler.diagnosis.candidates import is_general
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.catalog_entries import WITHOUT_CONDITION, quiet
 from llm_scheduler.diagnosis.causes import Cause
@@ -183,7 +184,9 @@ def _check_patterns(cause: Cause) -> Iterator[_Told]:
         line = next((line for line in ORDINARY if compiled.search(line)), None)
         if line is not None and cause.role != "harmless":
             yield "warning", f"pattern {pattern!r} is too broad: it is found in {line!r}"
-        if cause.role != "harmless" and not cause.submission and not literals_of(pattern):
+        # General words are asked only on lines that speak of an error: those are kept anyway.
+        is_found = cause.role == "harmless" or cause.submission or is_general(cause)
+        if not is_found and not literals_of(pattern):
             yield "warning", f"pattern {pattern!r} {_UNSEEN}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -219,16 +220,17 @@ class Flow:
 
         A script's own last words look unlike the output of the program before.
         """
-        before = {_shape(self._log.lines[i].text) for i in self._living(0, index)}
-        return any(
-            _shape(self._log.lines[i].text) in before
-            for i in self._living(index + 1, len(self._numbers))
-        )
+        shapes = self._living_shapes
+        before = {shape for at, shape in shapes if at < index}
+        return any(at > index and shape in before for at, shape in shapes)
 
-    def _living(self, start: int, stop: int) -> Iterator[int]:
-        for i in range(max(start, 1), stop):
-            if self._loose[i] > self._loose[i - 1]:
-                yield i
+    @cached_property
+    def _living_shapes(self) -> list[tuple[int, str]]:
+        return [
+            (i, _shape(self._log.lines[i].text))
+            for i in range(1, len(self._numbers))
+            if self._loose[i] > self._loose[i - 1]
+        ]
 
     def index_of(self, number: int) -> int:
         """Return where the line of a number stands among the kept lines."""

@@ -32,6 +32,7 @@ _SPOILERS = {
     "disk_full": frozenset({"code_error", "crash", "file_not_found", "unknown"}),
 }
 """Errors that programs survive and that spoil what comes after, with what comes of them."""
+_MAX_SPOILERS = 20
 _ABORTED = re.compile(
     r"\bAbort(?:ed|ing)?\b|\bSIGABRT\b|double free|munmap_chunk|\binvalid pointer\b",
     re.IGNORECASE,
@@ -53,9 +54,11 @@ def put_roots_first(candidates: Sequence[Candidate]) -> list[Candidate]:
     """
     beaten: dict[int, Candidate] = {}
     roots: dict[int, Candidate] = {}
-    for root in candidates:
+    # The first of a kind stands for all; a hostile log may hold thousands of them.
+    first = {(x.cause.id, x.file): x for x in reversed(candidates) if x.cause.beats}
+    for root in first.values():
         # A hint that a consequence confirms is no mere hint any more.
-        if not root.cause.beats or root.role == "harmless" or root.said_to_live or root.known:
+        if root.role == "harmless" or root.said_to_live or root.known:
             continue
         for other in candidates:
             if other.cause.id not in root.cause.beats or id(other) in beaten:
@@ -79,12 +82,11 @@ def put_spoilers_first(
 ) -> list[Candidate]:
     """Put in the place of an error what spoilt the program's files before it."""
     found = list(fatal)
+    spoilers = [x for x in candidates if x.role == "cause" and x.cause.category in _SPOILERS]
     for i, error in enumerate(found):
-        for earlier in candidates:
-            if (
-                earlier.role == "cause"
-                and error.cause.category in _SPOILERS.get(earlier.cause.category, ())
-                and (earlier.file != error.file or earlier.order < error.order)
+        for earlier in spoilers[:_MAX_SPOILERS]:
+            if error.cause.category in _SPOILERS.get(earlier.cause.category, ()) and (
+                earlier.file != error.file or earlier.order < error.order
             ):
                 found[i] = earlier
                 break

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from llm_scheduler.logs.secret_tokens import Span
+from llm_scheduler.logs.secret_tokens import Span, is_mixed
 
 _NAME = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?[ -]{4,6}"
 _BEGIN = re.compile(rf"----[- ]?BEGIN {_NAME}|Private-Lines: \d+|PRIVATE KEY BLOCK-----")
@@ -20,6 +20,7 @@ _INLINE = re.compile(
 )
 _ESCAPED = re.compile(r"[A-Za-z0-9+/]{60,76}\\+[nr](?:[A-Za-z0-9+/=]|\\+[nr])*")
 _BODY = re.compile(r"(?<![^\s|:>\"'\]])([A-Za-z0-9+/=]{1,120})(?:\\+[nr])?[\"',;+\s\\]{0,8}$")
+_WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}|\d+|=+|(?:/[A-Za-z]+)+/?")
 _LAST_CHARS = 140
 _FULL = frozenset({64, 70, 72, 76})
 _MIN_CHANGES = 22
@@ -108,8 +109,11 @@ class KeyBlocks:
 
 def _is_inside(line: str, body: Span, column: int) -> bool:
     """Tell whether a line within a block belongs to it; ranks may print between."""
+    text = line[slice(*body)]
+    if _WORD.fullmatch(text):
+        return False
     is_alone = not line[: body[0]].strip()
-    return is_alone or body[0] == column or body[1] - body[0] >= _MIN_INSIDE
+    return is_alone or body[0] == column or (len(text) >= _MIN_INSIDE and is_mixed(text))
 
 
 def _is_drawn(text: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.ranking import covered_lines
 from llm_scheduler.logs.redaction import redact
-from llm_scheduler.logs.text import MAX_LINE_CHARS, cut_mark
+from llm_scheduler.logs.text import CUT_MARK, MAX_LINE_CHARS, cut_mark
 
 _ENDING_CHARS = 160
 _MIN_LINE_CHARS = 150
@@ -166,7 +166,10 @@ def _cut(text: str, max_chars: int) -> str:
     if room < 40:
         return text[: max(0, max_chars)]
     tail = room // 5
-    return text[: room - tail] + cut_mark(len(text) - room) + text[len(text) - tail :]
+    gone = text[room - tail : len(text) - tail]
+    # What was cut before is added up.
+    n_chars = len(CUT_MARK.sub("", gone)) + sum(int(n[:18]) for n in CUT_MARK.findall(gone))
+    return (text[: room - tail] + cut_mark(n_chars) + text[len(text) - tail :])[:max_chars]
 
 
 def _make_labels(files: Sequence[str]) -> dict[str, str]:

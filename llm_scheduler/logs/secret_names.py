@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
 
 _MAX_NAME = 60
+_MAX_BARE = 512
+"""A longer value without quotes is judged by its start."""
 _PASSWORDS = r"pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass"
 _KEYS = (
     r"api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret[_-]?key|account[_-]?key"
@@ -97,6 +99,8 @@ def find_named(text: str) -> Iterator[Span]:
             text[slice(*span)],
             quoted,
         ):
+            if not quoted and span[1] - pos >= _MAX_BARE and (whole := _BARE.match(text, pos)):
+                span = whole.span()
             yield span
             pos = max(pos, span[1])
     for found in _OPTION.finditer(text):
@@ -125,7 +129,7 @@ def _take_value(text: str, pos: int) -> tuple[Span, bool]:
     """Return where a value starts and ends, and whether it stands in quotes."""
     opened = _OPEN.match(text, pos)
     if opened is None:
-        bare = _BARE.match(text, pos)
+        bare = _BARE.match(text, pos, pos + _MAX_BARE)
         if bare is None:
             return (pos, pos), False
         value = bare.group()

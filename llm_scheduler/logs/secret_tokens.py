@@ -114,9 +114,8 @@ _WANDB = re.compile(
 )
 _KAGGLE = re.compile(r"(?i)\\*\"key\\*\"\s{0,3}:\s{0,3}\\*\"([0-9a-f]{32})(?![0-9a-f])")
 _WEBHOOK = re.compile(
-    r"(?:hooks\.slack\.com/(?:services|workflows|triggers)"
-    r"|discord(?:app)?\.com/api/webhooks/\d{1,30}|webhook\.office\.com/webhookb2"
-    r"|api\.telegram\.org/bot)/?([\w/:@-]{8,})",
+    r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|webhook\.office\.com/webhookb2/"
+    r"|discord(?:app)?\.com/api/webhooks/\d{1,30}/|api\.telegram\.org/bot)([\w/:@-]{8,})",
     re.ASCII,
 )
 _GROUPED = ((_AFTER_AWS_ID, "A"), (_WANDB, "andb"), (_KAGGLE, "ey"), (_WEBHOOK, "/"))

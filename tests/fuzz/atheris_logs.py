@@ -1,6 +1,6 @@
 """Fuzz the reading of logs with atheris: ``python tests/fuzz/atheris_logs.py -max_total_time=60``.
 
-Options are those of libFuzzer. Inputs that broke something are left in the working folder.
+Options are those of libFuzzer. It says where it left an input that broke something.
 """
 
 from __future__ import annotations
@@ -51,7 +51,13 @@ def main() -> None:
     seeds = write_seeds()
     LOG.write_bytes(b"ValueError: x\n")
     diagnose_log(LOG)  # so that the catalogue's compilation counts for no input
-    options = [*sys.argv, "-timeout=60", "-rss_limit_mb=3000", f"-max_len={MAX_SEED_BYTES}"]
+    options = [
+        *sys.argv,
+        f"-artifact_prefix={FOLDER}/",
+        "-timeout=60",
+        "-rss_limit_mb=3000",
+        f"-max_len={MAX_SEED_BYTES}",
+    ]
     atheris.Setup([*options, str(seeds)], read_log)
     atheris.Fuzz()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from llm_scheduler.logs.text import MAX_LINE_CHARS, clean_line
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_scheduler.logs.text import MAX_LINE_CHARS, clean_line, clean_lines
 
 
 def test_escape_codes_and_control_characters():
