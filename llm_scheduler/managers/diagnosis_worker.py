@@ -32,6 +32,7 @@ def _answer(request: dict[str, Any]) -> str:
             None if record is None else JobRecord.model_validate(record),
             request["catalog_dirs"],
             request["job_id"],
+            request["compare_with"],
         )
     return diagnosis.model_dump_json()
 

@@ -199,6 +199,29 @@ async def test_of_jobs_that_did_not_fail_one_log_is_kept(runs, tmp_path):
     assert len(names) == 2
 
 
+async def test_what_a_good_job_prints_too_does_not_explain_a_failure(runs, tmp_path):
+    noise = "echo 'OSError: [Errno 28] No space left on device: /scratch/cache'\n"
+    kept = tmp_path / "run.failures.logs"
+    wait = f"while [ ! -e {kept}/succeeded ]; do sleep 0.1; done\n"
+    run = runs([f"{noise}sleep 0.5; exit 0", f"{noise}{wait}exit 3"])
+    run.start()
+    await until(lambda: len(run.job_manager.watch.attempts) == 2)
+    run.database_manager._stop_request(run.fnames[0])
+    await run.finished(60)
+    (failure,) = run.llm_manager.failures()
+    assert failure.diagnosis.confidence < 0.7
+    assert any("also" in doubt or "too" in doubt for doubt in failure.diagnosis.doubts), failure
+
+
+async def test_without_a_good_job_the_same_words_explain_it(runs):
+    run = runs(["echo 'OSError: [Errno 28] No space left on device: /scratch/cache'; exit 3"])
+    run.start()
+    await run.finished(60)
+    (failure,) = run.llm_manager.failures()
+    assert failure.diagnosis.category == "disk_full"
+    assert failure.diagnosis.confidence > 0.8
+
+
 HANGING = (sys.executable, "-c", "import sys, time; sys.stdin.readline(); time.sleep(1000)")
 RAISING = (sys.executable, "-c", 'for line in open(0): print(\'{"error": "boom"}\', flush=True)')
 DYING = (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
