@@ -28,8 +28,8 @@ examples:
 Causes of one's own are TOML files in the folder `catalog` of the user's or the site's
 settings, or in the folders that LLM_SCHEDULER_CATALOG names.
 
-exit status: 0 done; 1 check found a mistake, or test found that the cause does not
-explain a log; 2 wrong usage
+exit status: 0 done; 1 check found a mistake, list found no cause, or test found that
+the cause does not explain a log; 2 wrong usage
 """
 
 _CHECK = """\
@@ -130,6 +130,8 @@ def _select(paths: Sequence[str]) -> tuple[Catalog, list[Cause], list[Any]]:
     for path in wanted:
         if not path.exists():
             raise UsageError(f"{str(path)!r} is not there; name a TOML file or a folder of them.")
+        if path.is_dir() and not any(path.glob("*.toml")):
+            raise UsageError(f"{str(path)!r} holds no TOML file; subfolders are not looked into.")
     folders = [x for x in Settings.load().catalog_dirs if x not in wanted]
     catalog = load_catalog([*folders, *wanted])
     if not wanted:

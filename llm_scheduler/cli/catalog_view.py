@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from llm_scheduler.cli.console import make_console
 from llm_scheduler.cli.render import category_name, printable, short_path
-from llm_scheduler.diagnosis.catalog import Catalog
+from llm_scheduler.diagnosis.catalog import BUILT_IN, Catalog
 from llm_scheduler.diagnosis.catalog_checks import Finding
 from llm_scheduler.diagnosis.causes import Cause
 from llm_scheduler.diagnosis.describe import (
@@ -100,7 +101,8 @@ def print_cause(cause: Cause, catalog: Catalog) -> None:
     if place is not None:
         where = f"{printable(short_path(place.file))}:{place.line}"
         parts += _section("Defined in", [Text(where, overflow="fold")])
-    parts += _section("In the documentation", [Text(f"{PAGE}.html#{anchor_of(cause)}")])
+    if place is not None and Path(place.file).parent == BUILT_IN:
+        parts += _section("In the documentation", [Text(f"{PAGE}.html#{anchor_of(cause)}")])
     make_console().print(Group(*parts))
 
 

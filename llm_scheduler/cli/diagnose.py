@@ -277,7 +277,8 @@ class _Report:
 
         self._findings.append(finding)
         if self._n_logs <= _MAX_PANELS:
-            self._console.print(diagnosis_panel(finding.diagnosis, log=finding.log))
+            more = finding.logs[1:]
+            self._console.print(diagnosis_panel(finding.diagnosis, log=finding.log, more=more))
         else:
             self._console.print(diagnosis_line(finding.diagnosis, finding.log))
 

@@ -89,14 +89,18 @@ def short_path(path: str) -> str:
     return path if relative.startswith("..") or len(relative) >= len(path) else relative
 
 
-def diagnosis_panel(diagnosis: Diagnosis, *, log: str = "") -> RenderableType:
-    """Show one diagnosis: what happened, the proof, what to do."""
+def diagnosis_panel(
+    diagnosis: Diagnosis, *, log: str = "", more: Sequence[str] = ()
+) -> RenderableType:
+    """Show one diagnosis, with the log and more logs of the job: proof, what to do."""
     where = Text()
     if diagnosis.job_id:
         where.append(f"job {printable(diagnosis.job_id)}", style="bold")
     if log:
         where.append(" · " if where else "")
         where.append(printable(short_path(log)))
+    if more:
+        where.append(f", {_some([short_path(other) for other in more])}")
     return _panel(
         diagnosis.category,
         _finding(diagnosis.title, [where], diagnosis),

@@ -156,10 +156,17 @@ class _Parser:
 def _plain(token: str) -> str:
     """Return the text that a token stands for; empty when it is not plain."""
     if len(token) == 1:
-        return token if token.isascii() and token not in _SIGNS else ""
+        return token if _is_plain(token) else ""
     if token[0] not in "\\([{":
         return token
     return token[1] if token[0] == "\\" and not token[1].isalnum() and len(token) == 2 else ""
+
+
+def _is_plain(char: str) -> bool:
+    """Tell whether a sign stands for itself, in one case only where it is no ASCII."""
+    if char.isascii():
+        return char not in _SIGNS
+    return char.isalnum() and char.lower() == char == char.upper()
 
 
 def _usable(run: frozenset[str]) -> frozenset[str]:
@@ -172,7 +179,8 @@ def _is_telling(run: str) -> bool:
     text = run.strip()
     # A single ordinary word ("memory", "found") would keep too many lines.
     is_word = text.isalpha() and text[1:].islower()
-    return len(text) >= (_MIN_WORD if is_word else _MIN_LITERAL) or is_alarming(text.lower())
+    # A Chinese or Japanese sign is more than a letter.
+    return len(text.encode()) >= (_MIN_WORD if is_word else _MIN_LITERAL) or is_alarming(text.lower())
 
 
 def _worth(found: frozenset[str]) -> tuple[int, ...]:

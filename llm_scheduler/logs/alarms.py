@@ -134,10 +134,20 @@ WORDS: tuple[str, ...] = (
     "during handling",
     "bad termination",
     "throw",
+    "double free",
+    "died at",
+    "licence",
+    # the same in other languages, as R, shells and compilers say them
+    "erreur",
+    "fehler",
+    "introuvable",
+    "nicht gefunden",
+    "no existe",
     # schedulers
     "slurmstepd",
     "srun:",
     "sbatch:",
+    "scancel",
     "cancelled",
     "canceled",
     "preempt",
@@ -176,8 +186,9 @@ WORDS: tuple[str, ...] = (
 
 REGEXES: tuple[str, ...] = (
     r", line [0-9]+, in ",
-    r'file "[^"\n]+", line [0-9]+',
-    r"\.jl:[0-9]+",
+    r'file "[^"\n]+", line [0-9]',
+    r"\.jl:[0-9]",
+    r"\bat [^ \n]+ line [0-9]+[.,]",
     r"stop [1-9]",
     r"\bnan\b",
 )

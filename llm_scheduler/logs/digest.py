@@ -84,7 +84,7 @@ def make_digest(
     if max_chars < 1:
         raise UsageError(f"max_chars is {max_chars!r}; it must be at least 1")
     ranked = rank_lines(texts, known_lines(compare_with) if compare_with else frozenset())
-    n_known = sum(entry.known for entry in ranked)
+    n_known = sum(entry.known for entry in ranked) if compare_with else 0
     page = Page(texts, max_chars)
     omitted = _write(page, texts, ranked)
     return LogDigest(
@@ -135,10 +135,9 @@ def _add_ends(page: Page, texts: Sequence[LogText]) -> None:
     """Add the head, which says what ran, and the tail, of each log its part of the room."""
     for i, text in enumerate(texts):
         part = 1 / (len(texts) - i)
-        head = [line for line in text.lines[:_HEAD] if line.text.strip()]
-        page.add("Start of the log:", page.pick(head), share=0.35 * part)
-        tail = [line for line in text.lines[-_TAIL:] if line.text.strip()]
-        page.add("End of the log:", page.pick(tail), share=part, keep_last=True)
+        page.add("Start of the log:", page.pick(text.lines[:_HEAD]), share=0.35 * part)
+        tail = page.pick(text.lines[-_TAIL:])
+        page.add("End of the log:", tail, share=part, keep_last=True)
 
 
 def _choose_top(ranked: Sequence[Ranked]) -> list[Ranked]:
@@ -166,14 +165,13 @@ def choose_tracebacks(texts: Sequence[LogText], ranked: Sequence[Ranked]) -> lis
     return chosen[:_MAX_TRACEBACKS]
 
 
-def _near(texts: Sequence[LogText], line: LogLine) -> list[LogLine]:
+def _near(texts: Sequence[LogText], line: LogLine) -> Sequence[LogLine]:
     """Return the lines around a line."""
     for text in texts:
         if text.file == line.file and line.number:
             at = bisect_left(text.lines, line.number, key=_number_of)
-            near = text.lines[max(0, at - _AROUND) : at + _AROUND + 1]
-            return [x for x in near if x.text.strip()]
-    return []
+            return text.lines[max(0, at - _AROUND) : at + _AROUND + 1]
+    return ()
 
 
 def _number_of(line: LogLine) -> int:

@@ -18,6 +18,7 @@ from llm_scheduler.logs.native_tracebacks import (
     parse_rust,
     parse_signal,
 )
+from llm_scheduler.logs.pattern_set import PatternSet
 from llm_scheduler.logs.script_tracebacks import (
     parse_matlab,
     parse_octave,
@@ -46,9 +47,6 @@ _RLANG = re.compile(r"^Error(?: in `(?P<func>[^`]+)`)?:\s*(?P<message>.*)$")
 _RLANG_CAUSE = re.compile(r"^Caused by error(?: in `(?P<func>[^`]+)`)?:\s*$")
 _R_CALLS = re.compile(r"^(?:Calls|Appels|Aufrufe|Chiamate|Calls)\s?: (?P<calls>.+)$")
 _R_PLACE = re.compile(r"^\s*\d{1,4}: (?P<func>.+?) at (?P<file>[^\s#]+)#(?P<line>\d{1,9})$")
-_PERL_END = re.compile(
-    r" line \d{1,9}(?:, <[^>\n]{1,60}> (?:line|chunk) \d{1,9})?\.$", re.MULTILINE
-)
 _FATAL = re.compile(r"Fatal Python error: (?P<message>.*)$")
 _FATAL_FRAME = re.compile(r'^\s+File "(?P<file>[^"]+)", line (?P<line>\d{1,9}) in (?P<func>.+)$')
 
@@ -71,11 +69,10 @@ def parse_foreign(
     """
     if text is None:
         text = "\n".join([line.text for line in lines])
-    parsers = [(mark, parse) for hint, mark, parse in _PARSERS if hint in text]
-    if " line " in text and _PERL_END.search(text):
-        parsers.append((" line ", parse_perl))
-    if not parsers:
+    hints = _HINTS.find(text)
+    if not hints:
         return []
+    parsers = [_PARSERS[i][1:] for i in sorted(hints)]
     found: list[Traceback] = []
     at = 0
     while at < len(lines):
@@ -227,14 +224,14 @@ def _parse_fatal(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | N
     return make_failure(block[0], block[end], named, "python", frames), at + end + 1
 
 
-# A parser is tried on lines with its mark, in logs with its hint; the first that
-# makes something of a line is used.
+# A parser is tried on lines with its mark, in logs where its hint is found; the first
+# that makes something of a line is used.
 _PARSERS: tuple[tuple[str, str, Parse], ...] = (
-    ("Error using ", "Error using ", parse_matlab),
-    ("Error in ", "Error in ", parse_matlab),
-    ("Error", "Error", _parse_r),
-    ("Erreur ", "Erreur ", _parse_r),
-    ("Fehler ", "Fehler ", _parse_r),
+    (r"^\{?Error using ", "Error using ", parse_matlab),
+    ("^Error in ", "Error in ", parse_matlab),
+    ("^Err", "Error", _parse_r),
+    ("^Err", "Erreur ", _parse_r),
+    ("^(?:Err|Fehler)", "Fehler ", _parse_r),
     ("ERROR: ", "ERROR: ", _parse_julia),
     ("Fatal Python error", "Fatal Python error", _parse_fatal),
     ("terminate called", "terminate called", parse_cpp),
@@ -251,4 +248,7 @@ _PARSERS: tuple[tuple[str, str, Parse], ...] = (
     ("\n\tat ", "at ", parse_stack),
     ("\n    at ", "at ", parse_stack),
     ("\n   at ", "at ", parse_stack),
+    (r" line \d{1,9}(?:, <[^>\n]{1,60}> (?:line|chunk) \d{1,9})?\.$", " line ", parse_perl),
 )
+# Felt on every log: what most failures hold ("Error") is asked for at the start of a line.
+_HINTS = PatternSet([f"(?m-i:{hint})" for hint, _, _ in _PARSERS])

@@ -27,9 +27,6 @@ _MIN_CHANGES = 22
 _MIN_INSIDE = 16
 _MAX_GAP = 3
 
-PREFILTER = r"PRIVATE KEY|Private-(?:Lines|MAC)|[A-Za-z0-9+/]{60}"
-"""Occurs in each line that may belong to a key; the same for `re` and RE2."""
-
 
 def find_inline(text: str) -> Iterator[Span]:
     r"""Find keys that stand on one line, their newlines written as ``\\n``."""
@@ -57,10 +54,10 @@ class KeyBlocks:
     def look_at(self, at: int) -> None:
         """Hide what belongs to the same block as a line, if it is part of one."""
         line, body = self._line_at(at), self._body(at)
-        if _BEGIN.search(line):
-            self._follow(at, 1)
-        if _END.search(line):
-            self._follow(at, -1)
+        if begin := _BEGIN.search(line):
+            self._follow(at, 1, begin.start())
+        if end := _END.search(line):
+            self._follow(at, -1, end.start())
         if body is None or body[1] - body[0] not in _FULL or not _is_drawn(line[slice(*body)]):
             return
         if not line[: body[0]].strip() or self._has_like(at, body):
@@ -69,9 +66,9 @@ class KeyBlocks:
             if rest is not None and rest[0] == body[0]:
                 self.hidden[at + 1] = rest
 
-    def _follow(self, at: int, step: int) -> None:
+    def _follow(self, at: int, step: int, column: int) -> None:
         """Go through a block from its first or last line while lines look like its body."""
-        gap, column = 0, -1
+        gap = 0
         i = at + step
         while 0 <= i < self._n_lines and gap < _MAX_GAP:
             line, body = self._line_at(i), self._body(i)

@@ -37,17 +37,18 @@ class Page:
         self._sections: list[str] = []
         # Room for the sentence on what was left out, if the page is not tiny.
         self._left = max_chars - min(_ENDING_CHARS, max_chars // 10)
-        self._seen: set[tuple[str, int]] = set()
+        self._seen: dict[str, set[int]] = {text.file: set() for text in texts}
         self._shown: set[str] = set()
         self._title = ""
-        self._folded = {
-            (text.file, number) for text in texts for number in covered_lines(text.tracebacks)
-        }
+        self._folded: dict[str, set[int]] = {text.file: set() for text in texts}
+        for text in texts:
+            if text.tracebacks:
+                self._folded[text.file] |= covered_lines(text.tracebacks)
 
     @property
     def n_lines(self) -> int:
         """How many different lines of the logs are on the page."""
-        return len(self._seen)
+        return sum(map(len, self._seen.values()))
 
     def room(self, share: float) -> int:
         """Return how many characters a share of the room that is left has."""
@@ -55,13 +56,13 @@ class Page:
 
     def show(self, line: LogLine, *, max_chars: int = 200) -> str:
         """Return a line as it stands in the digest, and remember it."""
-        place = (line.file, line.number)
+        seen = self._seen[line.file]
         text = line.text
         if len(text) > _MIN_LINE_CHARS or text[:3] == "   ":
             text = self._fit(text, max(_MIN_LINE_CHARS, max_chars))
-        if place in self._seen:  # it stands above already
+        if line.number in seen:  # it stands above already
             text = self._fit(text, _REPEATED_CHARS)
-        self._seen.add(place)
+        seen.add(line.number)
         self._shown.add(text)
         return f"{self._labels[line.file]}:{line.number or '?'}| {text}"
 
@@ -78,14 +79,27 @@ class Page:
     def pick(self, lines: Iterable[LogLine]) -> list[str]:
         """Show those of the lines that are not on the page yet, folded tracebacks aside.
 
-        Lines of equal text are shown once.
+        Lines of equal text are shown once, blank ones not at all.
         """
         picked: list[str] = []
+        shown = self._shown
+        file: str | None = None
         for line in lines:
-            place, text = (line.file, line.number), line.text
-            gone = place in self._seen or place in self._folded
-            repeated = len(text) > _SHORT and text in self._shown
-            if not (gone and line.number) and not repeated:
+            if line.file != file:
+                file = line.file
+                seen, folded, label = self._seen[file], self._folded[file], self._labels[file]
+            _, number, text = line
+            if number and (number in seen or number in folded):
+                continue
+            size = len(text)
+            if (size > _SHORT and text in shown) or not text.strip():
+                continue
+            if number and size <= _MIN_LINE_CHARS and text[:3] != "   ":
+                # What `show` does for most lines, which are short: a digest has many.
+                seen.add(number)
+                shown.add(text)
+                picked.append(f"{label}:{number}| {text}")
+            else:
                 picked.append(self.show(line))
         return picked
 
@@ -115,25 +129,30 @@ class Page:
         keep_last: bool = False,
     ) -> bool:
         """Add as much of a section as a share of the room that is left allows."""
-        room = int(self._left * share)
-        kept: list[str] = []
-        used = len(title) + 2
-        for line in reversed(lines) if keep_last else lines:
-            if used + len(line) + 1 > room:
-                if keep_last or room < used + _MIN_CUT:
-                    break
-                line = _cut(self._redact(line), room - used - 1)
-            kept.append(line)
-            used += len(line) + 1
+        if not lines:
+            return False
+        kept = self._choose(lines, int(self._left * share) - len(title) - 2, keep_last=keep_last)
         if not kept:
             return False
-        if keep_last:
-            kept.reverse()
         section = "\n".join([title, *kept] if title and title != self._title else kept)
         self._title = title
         self._sections.append(section)
         self._left -= len(section) + 1
         return True
+
+    def _choose(self, lines: Sequence[str], room: int, *, keep_last: bool) -> Sequence[str]:
+        """Return the first or the last lines for which there is room, the first ones cut."""
+        if sum(map(len, lines)) + len(lines) <= room:
+            return lines
+        kept: list[str] = []
+        for line in reversed(lines) if keep_last else lines:
+            if len(line) + 1 > room:
+                if keep_last or room < _MIN_CUT:
+                    break
+                line = _cut(self._redact(line), room - 1)
+            kept.append(line)
+            room -= len(line) + 1
+        return kept[::-1] if keep_last else kept
 
     def text(self, omitted: dict[str, int], n_known: int = 0) -> str:
         """Return the page, without secrets, and the counts of what is not on it."""

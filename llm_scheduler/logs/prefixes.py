@@ -24,7 +24,7 @@ def find_strip(lines: Sequence[LogLine], at: int, prefix: str) -> Strip:
         The header is ``lines[at]``, and `prefix` is what stands before it.
     """
     if not prefix:
-        return lambda text: text
+        return keep_whole
     after = [line.text for line in lines[at + 1 : at + 1 + _LOOK]]
     if any(text.startswith(prefix) and _is_frame(text[len(prefix) :]) for text in after):
         return _strip_exact(prefix)
@@ -35,7 +35,12 @@ def find_strip(lines: Sequence[LogLine], at: int, prefix: str) -> Strip:
         if found and _is_frame(text[found.end() :]):
             return _strip_shape(shape)
     # A progress bar or a name before the header only: the lines below have none.
-    return lambda text: text
+    return keep_whole
+
+
+def keep_whole(text: str) -> str:
+    """Return a line as it is: it has no prefix."""
+    return text
 
 
 def _is_frame(text: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from llm_scheduler.logs.frames import NOTEBOOK_FRAME, PYTHON_FRAME, make_frame
 from llm_scheduler.logs.models import Frame, LogLine, Traceback
-from llm_scheduler.logs.prefixes import MAX_SKIPPED, Strip, find_strip
+from llm_scheduler.logs.prefixes import MAX_SKIPPED, Strip, find_strip, keep_whole
 
 HEADER = re.compile(r"^(?P<before>.*?)Traceback \(most recent call last\):?\s*$")
 _GROUP_HEADER = re.compile(r"^(?P<before>\s*\+ )Exception Group Traceback \(most recent")
@@ -42,7 +42,7 @@ _MAX_DEPTH = 20
 _JUNK = 4
 
 
-@dataclass
+@dataclass(slots=True)
 class _Cursor:
     """A place in the lines, seen through the prefix of one traceback."""
 
@@ -54,6 +54,8 @@ class _Cursor:
         """Return the place and the text of the next line of this traceback."""
         start = self.at if at is None else at
         lines, strip = self.lines, self.strip
+        if strip is keep_whole:  # as in most logs: every line is its own
+            return (start, lines[start].text) if start < len(lines) else None
         for i in range(start, min(len(lines), start + MAX_SKIPPED)):
             text = strip(lines[i].text)
             if text is not None:
@@ -95,7 +97,9 @@ class _Parser:
         """Take a traceback with the numbers of the lines that were read for it."""
         if traceback is not None:
             numbers = frozenset([self.lines[i].number for i in self.used])
-            self.found.append(replace(traceback, lines=numbers - {0}))
+            # Nobody else has it yet, and a changed copy takes as long as all its frames.
+            object.__setattr__(traceback, "lines", numbers - {0})
+            self.found.append(traceback)
         self.all_used |= self.used
         self.used = set()
 
@@ -138,7 +142,7 @@ class _Parser:
             return self._group(at, group["before"])
         header = HEADER.match(text)
         before = header["before"] if header else ""
-        name = _NOTEBOOK_NAME.match(before)
+        name = _NOTEBOOK_NAME.match(before) if before else None
         if name and name["name"] != "Original":
             return self._notebook(at, name["name"])
         if before.strip().startswith("traceback :"):
@@ -197,7 +201,7 @@ class _Parser:
         number = 0
         while (here := cursor.peek()) is not None and len(frames) < _MAX_FRAMES:
             at, text = here
-            found = PYTHON_FRAME.match(text)
+            found = PYTHON_FRAME.match(text) if 'File "' in text else None
             if found is None and cursor.gap_before(at) and not text[:1].isspace():
                 break
             if found:
@@ -294,7 +298,7 @@ class _Parser:
             i += 1
         if group is not None and first is not None:
             group = replace(group, cause=first, last_line=self.lines[i - 1].number)
-        return group, i, lambda text: text
+        return group, i, keep_whole
 
     def _member(self, at: int) -> tuple[Traceback | None, int]:
         """Parse the first exception inside a group, with or without frames."""
@@ -319,7 +323,7 @@ class _Parser:
                 self.used.add(i)
                 message = text[len(name) + 1 :].strip()
                 found = self._make(at, i, (name, message, number), frames)
-                return found, i + 1, lambda text: text
+                return found, i + 1, keep_whole
             if frame := NOTEBOOK_FRAME.match(text):
                 file = frame["file"] or frame["cell"] or frame["old"]
                 line = frame["line"] or frame["cell_line"]
@@ -331,7 +335,7 @@ class _Parser:
             elif HEADER.match(text):
                 break
             self.used.add(i)
-        return None, at + 1, lambda text: text
+        return None, at + 1, keep_whole
 
     def _bare_syntax_error(self, at: int) -> Traceback | None:
         """Parse a syntax error of the script itself, which has no header."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -87,10 +88,9 @@ _ABOUT = PatternSet(
         r"\(\w*\+0x[0-9a-f]+\) ?\[0x|^\s*#\d+ +0x[0-9a-f]+ |^\s+raise \w|traceback : To enable",
     ),
 )
-# A title of which the next line says what it is about.
-_ANNOUNCES = re.compile(
-    r"^(?!.*\bfollowing\b).*:\s*$|\berror +# +\d+\s*$|^\W*(?:error|fatal)\W*$", re.IGNORECASE
-)
+# Parts of titles of which the next line says what they are about.
+_FOLLOWING_WORD = re.compile(r"\bfollowing\b", re.IGNORECASE)
+_BARE_TITLE = re.compile(r"\W*(?:error|fatal)\W*$|.*\berror +# +\d+$", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(r"[\W\d_]*$|\s*(?:Command|Work dir|Caused by|Tip|Stacktrace)\b")
 _HEADER = "raceback (most recent call last):"
 _START = 160
@@ -100,7 +100,7 @@ _DEADLY = frozenset({"c++", "fortran", "rust", "go"})
 _KEY_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which doubles the time to make one
 class Ranked:
     """A line with its worth."""
 
@@ -166,10 +166,13 @@ def rank_lines(
 def _rank_text(text: LogText) -> list[Ranked]:
     inside = covered_lines(text.tracebacks)
     said_after = _lines_after(text.tracebacks)
+    ends = [_end_of(traceback) for traceback in text.tracebacks]
+    # Whether a program went on is told by the normal lines behind its tracebacks.
+    first_end = min(ends, default=sys.maxsize)
     alarms = text.alarms
     ranked: list[Ranked] = []
     normal: list[int] = []  # numbers of lines that say nothing alarming
-    for i, line in enumerate(text.lines):
+    for i, line in _places_to_rate(text, said_after, first_end):
         number = line.number
         if number in inside:
             if number in said_after and (score := score_line(line.text)) >= PLAIN:
@@ -180,7 +183,7 @@ def _rank_text(text: LogText) -> list[Ranked]:
             ranked.append(Ranked(score, line))
             if score == FAINT:
                 normal.append(number or text.n_lines + 1)
-            elif score >= WEAK and _ANNOUNCES.search(line.text):
+            elif score >= WEAK and _announces(line.text):
                 ranked += _find_reason(text, i, score, inside)
         elif text.tracebacks and line.text.strip(" *-=#_"):
             normal.append(number or text.n_lines + 1)
@@ -188,13 +191,31 @@ def _rank_text(text: LogText) -> list[Ranked]:
         return ranked
     by_number = {line.number: line for line in text.lines}
     own: list[Ranked] = []
-    for traceback in text.tracebacks:
-        end = max(traceback.lines, default=traceback.last_line)
+    for traceback, end in zip(text.tracebacks, ends, strict=True):
         # What ends a whole program can't be survived, only its script goes on.
-        ends = traceback.language in _DEADLY
-        caught = not ends and len(normal) - bisect_right(normal, end) > _NORMAL_AFTER
+        is_end = traceback.language in _DEADLY
+        caught = not is_end and len(normal) - bisect_right(normal, end) > _NORMAL_AFTER
         own += _rank_traceback(by_number, traceback, caught=caught)
     return own + ranked
+
+
+def _end_of(traceback: Traceback) -> int:
+    return max(traceback.lines, default=traceback.last_line)
+
+
+def _places_to_rate(
+    text: LogText, said_after: set[int], first_end: int
+) -> Iterable[tuple[int, LogLine]]:
+    """Return the lines that count, with their places: most hold no alarm and end nothing."""
+    if text.alarms is None:
+        return enumerate(text.lines)
+    wanted = text.alarms | said_after if said_after else text.alarms
+    # A line without a number may be anywhere, so it is looked at.
+    return [
+        (i, line)
+        for i, line in enumerate(text.lines)
+        if (number := line[1]) in wanted or number > first_end or not number
+    ]
 
 
 def _lines_after(tracebacks: Sequence[Traceback]) -> set[int]:
@@ -205,6 +226,14 @@ def _lines_after(tracebacks: Sequence[Traceback]) -> set[int]:
         if traceback.notes
         for number in range(traceback.message_line + 1, traceback.last_line + 1)
     }
+
+
+def _announces(text: str) -> bool:
+    """Whether a line is a title: what it is about stands under it."""
+    said = text.rstrip()
+    if said.endswith(":"):
+        return _FOLLOWING_WORD.search(said) is None
+    return _BARE_TITLE.match(said) is not None
 
 
 def _find_reason(text: LogText, at: int, score: int, inside: set[int]) -> list[Ranked]:
@@ -260,7 +289,7 @@ def _rank_traceback(
         if line is None or not link.exception:
             continue
         score = CAUGHT if caught else UNCAUGHT
-        if _FOLLOWING in _ABOUT.find(f"{link.exception}: "):
+        if _is_following(link.exception):
             score = FOLLOWING
         elif _is_ignored(by_number, link) or _is_of_site(link):
             score = SITE
@@ -269,6 +298,12 @@ def _rank_traceback(
         if below and link.message in below.text and link.message not in line.text:
             ranked.append(Ranked(score - 2 * i - 1, below, traceback, traceback.count))
     return ranked
+
+
+@lru_cache(maxsize=1024)
+def _is_following(exception: str) -> bool:
+    """Whether an exception says no more than that something else failed."""
+    return _FOLLOWING in _ABOUT.find(f"{exception}: ")
 
 
 def _is_of_site(traceback: Traceback) -> bool:

@@ -28,6 +28,8 @@ SMALL_BYTES = 1 << 16
 """A log up to this size is read at once."""
 _FEED_BYTES = 1 << 16
 
+_FIRST_OF_MAGIC = frozenset(magic[:1] for magic, _ in MAGIC)
+
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -64,14 +66,15 @@ class LogReader:
         except OSError as exc:
             self.close()
             raise LogError(self.path, f"can't be read ({exc.strerror})") from exc
-        self.compression = next((name for magic, name in MAGIC if start.startswith(magic)), "")
+        self.compression = _tell_compression(start)
         if self.compression == "zstd" and find_zstd() is None:
             self.close()
             raise LogError(
                 self.path,
                 "is compressed with zstd; decompress it, or install llm-scheduler[zstd]",
             )
-        self.encoding = "" if self.compression else _guess_utf16(start)
+        is_plain = bool(self.compression) or (start.isascii() and b"\0" not in start)
+        self.encoding = "" if is_plain else _guess_utf16(start)
         self._start = start
 
     def __enter__(self) -> Self:
@@ -192,6 +195,12 @@ def _check_regular(path: str, info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         kind = next((name for test, name in _KINDS if test(info.st_mode)), "not a regular file")
         raise LogError(path, f"is {kind}")
+
+
+def _tell_compression(start: bytes) -> str:
+    if start[:1] not in _FIRST_OF_MAGIC:
+        return ""
+    return next((name for magic, name in MAGIC if start.startswith(magic)), "")
 
 
 def _guess_utf16(start: bytes) -> str:

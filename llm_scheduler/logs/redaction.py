@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-from llm_scheduler.logs import key_blocks, secret_names, secret_places, secret_tokens
 from llm_scheduler.logs.secret_marks import (
     UNSEEN,
     find_suspicious,
@@ -18,7 +18,9 @@ from llm_scheduler.logs.secret_marks import (
     precise_search,
     quick_search,
 )
-from llm_scheduler.logs.secret_tokens import Span
+
+if TYPE_CHECKING:
+    from llm_scheduler.logs.secret_tokens import Span
 
 REDACTED = "[redacted]"
 """What stands in the place of a secret."""
@@ -75,11 +77,13 @@ def redact_lines(raws: Sequence[bytes], *, cut_end: bool = False) -> Sequence[by
 
 
 def _hide_key_blocks(raws: Sequence[bytes], out: list[bytes], found: Iterable[int]) -> None:
+    from llm_scheduler.logs.key_blocks import KeyBlocks
+
     @cache
     def flat(i: int) -> tuple[str, Sequence[int]]:
         return _flatten(raws[i].decode("latin-1"))
 
-    blocks = key_blocks.KeyBlocks(lambda i: flat(i)[0], len(raws))
+    blocks = KeyBlocks(lambda i: flat(i)[0], len(raws))
     for i in found:
         blocks.look_at(i)
     for i, span in blocks.hidden.items():
@@ -107,12 +111,17 @@ def redact_part(
     if precise_search()(data) is not None or cut_end:
         spans += _find_secrets(text, cut_end=cut_end)
     if cut_start and (run := _FIRST_RUN.match(text)) and run.end() > first:
-        spans += [run.span()] if secret_tokens.has_digits_and_letters(run.group()) else []
+        spans += [run.span()] if _may_be_secret(run.group()) else []
     if cut_end and (size := _last_run(text)) > len(text) - last:
         start = len(text) - size
-        spans += [(start, len(text))] if secret_tokens.has_digits_and_letters(text[start:]) else []
+        spans += [(start, len(text))] if _may_be_secret(text[start:]) else []
     inside = [(max(a, first), min(b, last)) for a, b in spans if b > first and a < last]
     return _hide(data[:last], inside)[first:] if inside else data[first:last]
+
+
+def _may_be_secret(run: str) -> bool:
+    """Tell what may be a piece of a secret from a sequence, a number, or a ruler."""
+    return any(char.isdigit() for char in run) and any(char.isalpha() for char in run)
 
 
 def _last_run(text: str) -> int:
@@ -128,18 +137,14 @@ def _redact_line(raw: bytes, *, cut_end: bool = False) -> bytes:
 
 def _find_secrets(text: str, *, cut_end: bool = False) -> Iterator[Span]:
     """Find secrets in one line whatever colours or marks stand between their characters."""
+    # Its many expressions take time to compile, and most logs never need them.
+    from llm_scheduler.logs.secret_search import find_in_line
+
     flat, places = _flatten(text)
     for piece_start, line in _split_bar(flat):
         ends = cut_end and piece_start + len(line) == len(flat)
-        for start, end in _find_in_plain(line, cut_end=ends):
+        for start, end in find_in_line(line, cut_end=ends):
             yield _map_back((piece_start + start, piece_start + end), places)
-
-
-def _find_in_plain(text: str, *, cut_end: bool) -> Iterator[Span]:
-    yield from key_blocks.find_inline(text)
-    yield from secret_tokens.find_tokens(text, cut_end=cut_end)
-    yield from secret_names.find_named(text)
-    yield from secret_places.find_placed(text)
 
 
 def _split_bar(text: str) -> Iterator[tuple[int, str]]:

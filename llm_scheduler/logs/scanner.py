@@ -8,6 +8,7 @@ only counted.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -31,6 +32,7 @@ _MAX_COUNT_FACTOR = 8
 _TAIL_BYTES = 1 << 18
 _LARGE_BYTES = 256 << 20
 """From this size on the time that numpy takes to import is saved in counting."""
+_STACK = re.compile(rb"\n\s{1,20}at \S")
 # Half of the time of `LogLine(...)`, of which a small log needs no more than the rest.
 _make_line: Callable[[tuple[str, int, str]], LogLine] = partial(tuple.__new__, LogLine)
 
@@ -78,16 +80,23 @@ def scan_log(
             read = _Reading(reader, search, max_bytes)
     except LogError as exc:
         return LogText(file=name, lines=(), complete=False, problem=exc.reason)
-    lines = _make_lines(name, read, make_finder(wanted))
+    return _make_text(name, read, _make_lines(name, read, make_finder(wanted)), search)
+
+
+def _make_text(file: str, read: _Reading, lines: tuple[LogLine, ...], engine: Engine) -> LogText:
+    joined = b"\n".join(read.raws)
+    alarmed = _find_alarms(joined, read.numbers, engine)
+    # Every traceback has an alarm, save for some that are told by their stack only.
+    may_have = alarmed or _STACK.search(joined) is not None
     return LogText(
-        file=name,
+        file=file,
         lines=lines,
-        tracebacks=parse_tracebacks(lines),
+        tracebacks=parse_tracebacks(lines) if may_have else (),
         n_bytes=read.n_bytes,
         n_lines=read.n_lines,
         complete=read.complete and not read.problem,
         problem=read.problem,
-        alarms=_find_alarms(read, search),
+        alarms=alarmed - {0} if 0 in alarmed else alarmed,
     )
 
 
@@ -109,16 +118,15 @@ def _make_lines(file: str, read: _Reading, find: Callable[[str], int]) -> tuple[
     return tuple(map(_make_line, zip(repeat(file), read.numbers, texts)))
 
 
-def _find_alarms(read: _Reading, engine: Engine) -> frozenset[int]:
+def _find_alarms(joined: bytes, numbers: Sequence[int], engine: Engine) -> frozenset[int]:
     """Return the numbers of the kept lines that hold alarms."""
-    joined = b"\n".join(read.raws)
     found = []
     place = pos = 0
     for start in engine.find_lines(joined, 0, len(joined)):
         place += joined.count(b"\n", pos, start)
         pos = start
-        found.append(read.numbers[place])
-    return frozenset(found) - {0}
+        found.append(numbers[place])
+    return frozenset(found)
 
 
 class _Reading:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-from llm_scheduler.logs import key_blocks, secret_names, secret_places, secret_tokens
+from llm_scheduler.logs.secret_forms import KEY_PREFILTER, PREFILTER
 
 _RE2_MEMORY_BYTES = 64 << 20
 _SMALL_BYTES = 1 << 13
@@ -43,14 +43,6 @@ _QUICK = (
     r":(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:|PRIVATE|Private-|[A-Za-z0-9+/]{48}",
     UNSEEN,
 )
-_PRECISE = (
-    secret_tokens.PREFILTER,
-    secret_names.PREFILTER,
-    secret_places.PREFILTER,
-    key_blocks.PREFILTER,
-    UNSEEN,
-)
-
 Search = Callable[..., Any]
 
 
@@ -91,13 +83,13 @@ def quick_search() -> Search:
 @lru_cache(maxsize=1)
 def precise_search() -> Search:
     """Return what finds the first place that looks like a secret."""
-    return _compile("|".join(_PRECISE))
+    return _compile(f"{PREFILTER}|{UNSEEN}")
 
 
 @lru_cache(maxsize=1)
 def key_search() -> Search:
     """Return what finds the first place that looks like a part of a private key."""
-    return _compile(key_blocks.PREFILTER)
+    return _compile(KEY_PREFILTER)
 
 
 def _compile(source: str) -> Search:

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from llm_scheduler.logs.secret_forms import KEYS, PASSWORDS
 from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
 
 _MAX_NAME = 60
 _MAX_BARE = 512
 """A longer value without quotes is judged by its start."""
-_PASSWORDS = r"pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass"
-_KEYS = (
-    r"api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret[_-]?key|account[_-]?key"
-    r"|shared[_-]?access[_-]?signature|shared[_-]?key|encryption[_-]?key|signing[_-]?key"
-    r"|subscription[_-]?key|munge[_-]?key|client[_-]?key[_-]?data"
-)
 _KEYWORDS = (
-    rf"(?P<password>{_PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{_KEYS})|(?P<secret>secret|credential)"
+    rf"(?P<password>{PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{KEYS})|(?P<secret>secret|credential)"
     r"|(?P<token>token|api[_-]?auth|auth[_-]?key)|(?P<weak>(?-i:(?<=_)KEY|(?<=_)PAT))"
 )
 _SUFFIX = r"s?(?:[_-]?(?:\d{1,3}|prod|dev|test|staging|old|new|value|string|str|base64|b64)){0,2}"
@@ -28,7 +23,7 @@ _SEPARATOR = (
 _ASSIGNED = re.compile(rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>{_SEPARATOR})", re.IGNORECASE | re.ASCII)
 _OPTION = re.compile(
     r"(?<![\w-])--?(?:[a-z]\w{0,20}[_-]){0,4}"
-    rf"(?:(?P<password>{_PASSWORDS}|pass)|(?P<key>{_KEYS})|(?P<secret>secret|credential)s?"
+    rf"(?:(?P<password>{PASSWORDS}|pass)|(?P<key>{KEYS})|(?P<secret>secret|credential)s?"
     r"|(?P<token>token|auth))(?P<sep>\s{1,8})(?![-=:])",
     re.IGNORECASE | re.ASCII,
 )
@@ -70,17 +65,6 @@ _SYNTAX = re.compile(
     r"|offending|this|the|first|last|each|per|undefined)\W{1,2}$",
     re.IGNORECASE,
 )
-
-PREFILTER = (
-    r"(?i:pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass|secret"
-    r"|credential|token|api[_-]?auth|auth[_-]?key|" + _KEYS + r")"
-    r"(?i:s?[_-]?[a-z0-9]{0,8}[_-]?[a-z0-9]{0,8})\\*['\"]?\]?"
-    r"(?i:\s*[=:]|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"])"
-    r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2}\\*['\"]?\]?\s*[=:>,]|(?:_PASS|_KEY|_PAT)%3"
-    r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
-    r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|" + _KEYS + r"))\s"
-)
-"""Occurs in each line in which such a name stands before something."""
 
 
 def find_named(text: str) -> Iterator[Span]:

@@ -70,19 +70,6 @@ _KERBEROS = re.compile(
 _X_COOKIE = re.compile(r"(?a)MIT-MAGIC-COOKIE-1\W{1,8}([0-9a-f]{16,})")
 _SHADOW = re.compile(r"(\$(?:1|2[aby]|5|6|y|argon2id?)\$[\w./,=$+-]{20,})", re.ASCII)
 
-PREFILTER = (
-    r"://[^\s/'\"]*@|jdbc:oracle|sqlplus|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"
-    r"|access|id_|id-|idtoken|refresh|client)[a-z_-]*(?:=|%3d)|%26(?:sig|key|auth|code)"
-    r"|authorization|cookie|x-(?:api|auth|vault|amz|goog|subscription)|-token|apim-subscription"
-    r"|bearer(?:\s|%20)|negotiate\s|basic(?:\s|%20))"
-    r"|\b(?:sshpass|docker|podman|mongo\w*|mosquitto_pub|singularity|apptainer|mysql\w*|redis-cli"
-    r"|7z[ar]?|zip|unzip|ldap\w+|openssl|ipmitool|curl|lftp|smbclient|wget|http|mount\.cifs)\s.*-"
-    r"|xfreerdp|\b(?:echo|printf)\s.*\||\b(?i:password|passphrase)\s|:(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:[\w*.-]+:"
-    r"|(?i:(?:aes(?:128|256)-|arcfour-|rc4-|des3-).*[0-9a-f]{32})|\$(?:1|2[aby]|5|6|y|argon2id?)\$"
-    r"|(?i:[?&;](?:signature|token|password|passwd|pwd|secret)(?:=|%3d))"
-)
-"""Occurs in each line that has such a place; the same for `re` and RE2."""
-
 
 def find_placed(text: str) -> Iterator[Span]:
     """Find secrets by where they stand in one line."""

@@ -10,85 +10,33 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from llm_scheduler.logs.secret_forms import MIXED, PLAIN
+
 Span = tuple[int, int]
 
+_MAX_CUT = 600
+"""A longer key is known as one without its end."""
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))"
 _ALONE = r"(?:(?<![\w-])|(?<=\\[nrtbf]))"
-_A, _W, _H = "[A-Za-z0-9]", r"[\w-]", "[0-9a-f]"
 
-_PLAIN = (
-    (r"sk-(?:ant|proj|svcacct|admin|or|lf)-", _W, 8),  # OpenAI, Anthropic, OpenRouter
-    (r"[sr]k_(?:live|test)_", _A, 8),  # Stripe
-    ("whsec_", "[A-Za-z0-9+/]", 16),
-    ("gh[pousr]_", _A, 16),
-    ("github_pat_", r"\w", 16),
-    (r"gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|imt)-", r"[\w.-]", 12),
-    ("GR1348941", _W, 12),
-    ("ATBB", _A, 20),  # Bitbucket
-    ("AT[AC]TT3", r"[\w=-]", 20),
-    (r"xox[abeoprs](?:\.xox[bp])?-", _W, 8),
-    (r"xapp-\d-", _W, 8),
-    ("AIza", _W, 30),
-    (r"ya29\.", r"[\w.-]", 16),
-    ("1//0", _W, 24),  # refresh token of Google
-    ("GOCSPX-", _W, 16),
-    ("dckr_[po]at_", _W, 12),
-    ("do[opr]_v1_", _H, 24),
-    ("dapi", _H, 30),
-    ("hv[sbr]\\.", r"[\w-]", 20),  # Vault
-    ("AGE-SECRET-KEY-1", "[A-Z0-9]", 16),
-    ("nvapi-", _W, 24),
-    ("lsv2_(?:pt|sk)_", r"\w", 16),
-    ("wandb_v1_", r"\w", 16),
-    ("gl(?:c|sa)_", r"[\w+/=]", 24),  # Grafana
-    ("pcsk_", r"\w", 24),
-    ("shp(?:at|ca|pa|ss)_", _H, 24),
-    ("sntry[su]_", r"[\w+/=]", 24),
-    ("PMAK-", _W, 24),
-    (r"tskey-\w{2,10}-", _W, 12),
-    (r"pscale_(?:tkn|pw|oauth)_", r"[\w.-]", 24),
-    ("dp\\.(?:pt|st|ct)\\.", r"[\w.-]", 24),
-    ("rubygems_", _H, 32),
-    ("figd_", _W, 24),
-    (r"key-(?=[0-9a-f]{32}(?![0-9a-f]))", _H, 32),  # Mailgun
-    ("(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)", r"[\w+/=%-]", 16),  # AWS session
-    ("eyJhcGlf", r"[\w+/=-]", 16),  # Neptune: base64 of JSON
-)
-"""Starts that are no words, the characters that follow, and how many at least."""
 
-_MIXED = (
-    ("hf_", _A, 16),
-    ("api_org_", _A, 20),
-    ("npm_", _A, 20),
-    ("pypi-", _W, 32),
-    ("r8_", _A, 20),
-    ("gsk_", _A, 20),
-    ("pplx-", _A, 20),
-    ("xai-", _A, 20),
-    ("fw_", _A, 22),
-    ("tvly-", _W, 20),
-    ("secret_", _A, 32),  # Notion
-    ("ntn_", _A, 32),
-    ("pn[ub]_", _A, 24),  # Prefect
-    ("lin_api_", _A, 24),
-    ("sbp_", _H, 32),
-    ("KGAT_", _A, 20),  # Kaggle
-)
-"""Starts that names may have too: the rest must look drawn by lot."""
+def _is_word(start: str) -> bool:
+    """Tell starts that lines may end with, or that need what follows to be whole."""
+    return "(?=" in start or start in {"fw_", "secret_", "dapi"}
 
 
 def _join(forms: tuple[tuple[str, str, int], ...], *, cut: bool = False) -> str:
     if cut:  # how much of it is there is not known
-        return "|".join(f"{start}{body}*$" for start, body, _ in forms)
+        return "|".join(f"{start}{body}*$" for start, body, _ in forms if not _is_word(start))
     return "|".join(f"{start}{body}{{{least},}}" for start, body, least in forms)
 
 
-_PLAIN_TOKEN = re.compile(f"{_START}(?:{_join(_PLAIN)})", re.ASCII)
+_PLAIN_TOKEN = re.compile(f"{_START}(?:{_join(PLAIN)})", re.ASCII)
 _MIXED_TOKEN = re.compile(
-    rf"{_START}(?:{_join(_MIXED)}|sk-[A-Za-z0-9_-]{{16,}}|SK[0-9a-f]{{32}}(?![0-9a-f]))", re.ASCII
+    rf"{_START}(?:{_join(MIXED)}|sk-[A-Za-z0-9_-]{{16,}}|SK[0-9a-f]{{32}}(?![0-9a-f]))", re.ASCII
 )
 _CUT_TOKEN = re.compile(
-    rf"{_START}(?:{_join((*_PLAIN[:-3], *_PLAIN[-2:], *_MIXED[:10]), cut=True)}"
+    rf"{_START}(?:{_join((*PLAIN, *MIXED), cut=True)}"
     r"|(?:AKIA|ASIA)[A-Z0-9]*$|eyJ[\w-]*(?:\.[\w-]*){0,2}$|sk-(?!learn)[\w-]*$)",
     re.ASCII,
 )
@@ -119,16 +67,6 @@ _WEBHOOK = re.compile(
     re.ASCII,
 )
 _GROUPED = ((_AFTER_AWS_ID, "A"), (_WANDB, "andb"), (_KAGGLE, "ey"), (_WEBHOOK, "/"))
-
-PREFILTER = (
-    "|".join(start.partition("(?=")[0] for start, _, _ in (*_PLAIN, *_MIXED) if start != "secret_")
-    + r"|sk-|SK[0-9a-f]{32}|eyJ|SG\.|\.[\w-]{6}\.[\w-]{27}|[0-9]{8}:[\w-]{34}"
-    r"|[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{16}-us[0-9]|\.atlasv1\.|pat\w{14}\.|8Q~"
-    r"|(?:AKIA|ASIA|AGPA|AIDA|AROA|ABIA|ACCA)[A-Z0-9]|[A-Za-z0-9+/]==|secret_[A-Za-z0-9]{16}"
-    r"|hooks\.slack\.com|/api/webhooks/|webhook\.office|api\.telegram|(?i:wandb\b.*[0-9a-f]{40})"
-    r"|(?i:key\\*\"\s*:\s*\\*\"[0-9a-f]{32})"
-)
-"""Occurs in each line that holds one of the forms; the same for `re` and RE2."""
 
 
 def is_mixed(text: str) -> bool:
@@ -167,5 +105,5 @@ def find_tokens(text: str, *, cut_end: bool = False) -> Iterator[Span]:
     for pattern, mark in _GROUPED:
         if mark in text or mark.upper() in text:
             yield from (found.span(1) for found in pattern.finditer(text))
-    if cut_end and (found_cut := _CUT_TOKEN.search(text)):
+    if cut_end and (found_cut := _CUT_TOKEN.search(text, max(0, len(text) - _MAX_CUT))):
         yield found_cut.span()

@@ -124,6 +124,15 @@ def test_check_of_what_is_not_there_is_wrong_usage(call):
     assert "'nowhere' is not there" in err
 
 
+def test_check_of_a_folder_without_entries_is_wrong_usage(call, tmp_path):
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "site.toml").write_text("")
+    status, _, err = call("check", str(tmp_path))
+    assert status == 2
+    assert "holds no TOML file" in err
+    assert call("check", str(tmp_path / "deeper"))[0] == 0
+
+
 def test_check_without_paths_checks_everything(call, monkeypatch):
     from llm_scheduler.diagnosis import catalog_checks
 
@@ -170,9 +179,11 @@ def test_explain_shows_everything(call, site):
         "It gives way to acme-server where both are found.",
         "ACME solver 9.2, manual",
         "catalog/site.toml:1",
-        "reference/causes.html#cause-acme-tokens",
     ):
         assert part in out
+    # The page of all causes shows the built-in ones.
+    assert "causes.html" not in out
+    assert "reference/causes.html#cause-disk-full" in call("explain", "disk-full")[1]
     assert "It is the root of acme-tokens" in call("explain", "acme-server")[1]
     told = json.loads(call("explain", "acme-tokens", "--json")[1])
     assert (told["id"], told["line"]) == ("acme-tokens", 1)

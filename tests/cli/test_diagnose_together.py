@@ -48,6 +48,11 @@ def test_logs_together_are_one_job(logs, capsys):
     assert "negative mass" in found["digest"]
 
 
+def test_all_logs_of_the_job_are_named(logs, capsys):
+    assert main(["diagnose", "--together", "job-7.out", "job-7.err"]) == 0
+    assert "job 7 · job-7.out, job-7.err" in flat(capsys.readouterr().out)
+
+
 def test_one_of_the_logs_may_be_missing(logs, capsys):
     assert main(["diagnose", "--together", "job-7.err", "job-7.none"]) == 1
     shown = capsys.readouterr()

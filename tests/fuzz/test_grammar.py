@@ -14,7 +14,7 @@ from llm_scheduler.logs.text import CUT_MARK, clean_line
 from tests.fuzz.invariants import check_small
 
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

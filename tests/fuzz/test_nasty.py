@@ -40,7 +40,7 @@ def test_nasty_content(name, tmp_path):
     path = tmp_path / "job.out"
     content = BYTES[name]()
     path.write_bytes(content)
-    digest = check_log(path, budgets=(1, 60, 4000))
+    digest = check_log(path, budgets=(1, 4000))
     assert digest.files == (str(path),)
 
 

@@ -128,7 +128,7 @@ SIZES = [0, 60, 1200, 1990, 2040, 4000, 9000, 70_000, 300_000]
     told=st.booleans(),
 )
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -182,7 +182,7 @@ def test_secrets_of_wide_encodings(tmp_path):
 )
 def test_time_grows_with_the_size_only(unit):
     # A search that goes back to its start for each match would take minutes.
-    text = unit * 20_000
+    text = unit * 6_000
     assert len(redact(text)) <= 2 * len(text)
 
 
