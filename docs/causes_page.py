@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_scheduler.diagnosis import load_catalog
-from llm_scheduler.diagnosis.catalog import Catalog
+from llm_scheduler.diagnosis.catalog import BUILT_IN, Catalog
 from llm_scheduler.diagnosis.causes import Cause
 from llm_scheduler.diagnosis.describe import (
     PAGE,
@@ -21,6 +21,14 @@ from llm_scheduler.diagnosis.describe import (
 )
 
 MARK = "% All causes stand here."
+_NAMES = {
+    "cpp": "C++",
+    "gpu": "GPU",
+    "matlab": "MATLAB",
+    "mpi": "MPI",
+    "pytorch": "PyTorch",
+    "r": "R",
+}
 _MARKUP = re.compile(r"([\\`*_\[\]<>{}#|$~^])")
 
 
@@ -30,9 +38,11 @@ def write_causes(catalog: Catalog) -> str:
     for cause in catalog:
         place = catalog.place_of(cause.id)
         areas[place.file if place else ""].append(cause)
-    lines: list[str] = []
-    for file in sorted(areas, key=lambda file: Path(file).stem):
-        lines += [f"## {_name_of(file)}", "", _describe(file), ""]
+    files = sorted(areas, key=lambda file: _name_of(file).casefold())
+    links = (f"[{_name_of(file)}](#area-{Path(file).stem})" for file in files)
+    lines = [f"Areas: {', '.join(links)}.", ""]
+    for file in files:
+        lines += [f"(area-{Path(file).stem})=", f"## {_name_of(file)}", "", _describe(file), ""]
         for cause in sorted(areas[file], key=lambda cause: title_of(cause).casefold()):
             lines += _section(cause, catalog)
     return "\n".join(lines)
@@ -40,8 +50,7 @@ def write_causes(catalog: Catalog) -> str:
 
 def _name_of(file: str) -> str:
     name = Path(file).stem.replace("-", " ").replace("_", " ")
-    short = {"gpu": "GPU", "mpi": "MPI", "r": "R", "matlab": "MATLAB", "cpp": "C++"}
-    return short.get(name, name[:1].upper() + name[1:])
+    return _NAMES.get(name, name[:1].upper() + name[1:])
 
 
 def _describe(file: str) -> str:
@@ -93,9 +102,11 @@ def _escape(text: str) -> str:
     return "".join(x if n % 2 else _MARKUP.sub(r"\\\1", x) for n, x in enumerate(parts))
 
 
-def _fill_in(_app: Any, name: str, source: list[str]) -> None:
+def _fill_in(app: Any, name: str, source: list[str]) -> None:
     if name == PAGE:
         source[0] = source[0].replace(MARK, write_causes(load_catalog(strict=True)))
+        for file in (Path(__file__), *BUILT_IN.glob("*.toml")):
+            app.env.note_dependency(str(file), docname=name)
 
 
 def _add_filter(app: Any, name: str, *_: Any) -> None:

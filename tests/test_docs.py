@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import llm_scheduler
+from llm_scheduler.diagnosis import load_catalog
+from llm_scheduler.diagnosis.causes import Cause, RemedyTemplate
 from tests.doc_examples import DOCS, ROOT, find_examples, pages, run_page
 
 
@@ -46,3 +49,21 @@ def test_every_page_is_in_the_table_of_contents() -> None:
         if DOCS in page.parents and page.parent != DOCS
     }
     assert there == named
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = (DOCS / "reference" / "api.md").read_text()
+    named = set(re.findall(r"^\.\. auto\w+:: [\w.]+\.(\w+)$", reference, re.MULTILINE))
+    assert set(llm_scheduler.__all__) - {"__version__"} <= named
+
+
+def test_every_key_of_the_catalogue_is_in_the_reference() -> None:
+    reference = (DOCS / "reference" / "catalogue.md").read_text()
+    keys = {*Cause.model_fields, *RemedyTemplate.model_fields}
+    assert {key for key in keys if f"`{key}`" not in reference} == set()
+
+
+def test_number_of_causes_in_the_changelog() -> None:
+    told = re.search(r"More than (\d+) causes", (ROOT / "CHANGELOG.md").read_text())
+    assert told is not None
+    assert len(load_catalog()) > int(told[1])

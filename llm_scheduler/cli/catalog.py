@@ -89,7 +89,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=raw,
     )
     test.add_argument("id", metavar="ID")
-    test.add_argument("logs", nargs="+", metavar="LOG", help="log of a job, also .gz")
+    test.add_argument("logs", nargs="+", metavar="LOG", help="log of a job, also compressed")
     test.add_argument("--state", metavar="S", help="state that the scheduler gave the job")
     test.add_argument("--exit-code", metavar="N:M", help="exit code and signal, as sacct says")
     test.set_defaults(run=test_command)
@@ -209,9 +209,10 @@ def test_command(args: argparse.Namespace) -> int:
 
 
 def find_cause(cause_id: str, catalog: Catalog) -> Cause:
-    """Return a cause; an unknown id is answered with the nearest ones."""
-    if cause_id in catalog:
-        return catalog[cause_id]
+    """Return a cause, however its id is spelt; an unknown id is answered with the nearest ones."""
+    for spelt in (cause_id, cause_id.strip().lower().replace("_", "-").replace(" ", "-")):
+        if spelt in catalog:
+            return catalog[spelt]
     import difflib
 
     ids = [cause.id for cause in catalog]

@@ -60,13 +60,14 @@ def add_parser(subparsers: Any) -> None:
         "logs",
         nargs="+",
         metavar="LOG",
-        help="log of a job, also .gz; a folder with -r; '-' for standard input",
+        help="log of a job, also compressed; a folder with -r; '-' for standard input",
     )
     parser.add_argument(
         "-r",
         "--recursive",
         action="store_true",
-        help="read the logs in folders: *.out *.err *.log slurm-* NAME.o123 NAME.e123, also .gz",
+        help="read the logs in folders: *.out *.err *.log slurm-* NAME.o123 NAME.e123, "
+        "also compressed: .gz .bz2 .xz .zst",
     )
     parser.add_argument(
         "--together",
@@ -112,7 +113,7 @@ def diagnose_command(args: argparse.Namespace) -> int:
     for path, reason in paths.unreadable:
         print(f"Cannot read {printable(path)}: {printable(reason)}.", file=sys.stderr)
     if not paths.logs and not paths.unreadable:
-        print("There are no logs in it.", file=sys.stderr)
+        print(f"There are no logs in {printable(', '.join(args.logs))}.", file=sys.stderr)
         return 1
     jobs = [
         _Job(tuple(logs), make_record(logs[0], state, exit_code), tuple(args.compare_with))

@@ -14,20 +14,23 @@ from llm_scheduler.errors import UsageError
 STDIN = "-"
 """The name that stands for standard input."""
 
+_COMPRESSED = r"(?:\.(?:gz|bz2|xz|zst))?"
 _LOG_NAME = re.compile(
-    r"""(?xi)
+    rf"""(?xi)
     ^(?: .+\.(?:out|err|log)
        | slurm-.+
        | .+\.[oe]\d+(?:[.-]\d+)?     # PBS: NAME.oID, with -INDEX or .INDEX for arrays
-    )(?:\.gz)?$""",
+    ){_COMPRESSED}$""",
 )
-_NO_LOG = re.compile(r"(?i)\.(?:sh|py|sbatch|slurm|toml|json|ya?ml|md|conf|ipynb|pickle)(?:\.gz)?$")
+_NO_LOG = re.compile(
+    rf"(?i)\.(?:sh|py|sbatch|slurm|toml|json|ya?ml|md|conf|ipynb|pickle){_COMPRESSED}$"
+)
 _JOB_ID = re.compile(
-    r"""(?xi)
+    rf"""(?xi)
     (?: -(?P<slurm>\d+(?:_\d+)?)\.(?:out|err|log)
       | ^slurm-(?P<bare>\d+(?:_\d+)?)
       | \.[oe](?P<pbs>\d+)(?:[.-]\d+)?
-    )(?:\.gz)?$""",
+    ){_COMPRESSED}$""",
 )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.causes import Cause, Role
+from llm_scheduler.diagnosis.flow import Flow
 from llm_scheduler.diagnosis.hints import exception_values
 from llm_scheduler.logs.models import LogText, Traceback
 from llm_scheduler.logs.tracebacks import find_tracebacks, traceback_key
@@ -23,15 +24,21 @@ SURVIVED_AFTER = 6
 """So many ordinary lines after an error say that the program, or its script, went on."""
 UNREAD_LINE = "error-line"
 """The cause of lines that say that something failed, and that no rule knows."""
+_VAGUE = frozenset({UNREAD_LINE, "step-failed"})
 _MAX_MESSAGE = 160
 _LOOKUPS = frozenset({"KeyError", "AttributeError", "IndexError", "StopIteration", "Empty"})
-_HEADER = re.compile(r"(?i)\b(?:error|fatal|exception|erreur)\b[^:]{0,40}(?::|#\s*\d+)\s*$")
+_HEADER = re.compile(
+    r"(?i)\b(?:error|fatal|exception|erreur|fehler)\b.*(?::|#\s*\d+)\s*$"
+    r"|^\W*(?:(?:fatal|internal|input|user|run-?time) )*(?:error|exception|e r r o r)s?\W*$",
+)
+"""A line that announces an error; the next one says which."""
 _BELOW = 3
 _SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|qsub|bsub|esub)\b")
 _DEMOTED: dict[Role, Role] = {"cause": "hint", "symptom": "harmless"}
 """What is left of a match where the line itself says that the program goes on."""
 _MAX_FRAMES = 4
 _MAX_NOTES = 6
+_PYTHON = "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +84,24 @@ def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
     """Return what one log suggests, in order of its lines."""
     matched = _match_lines(log, catalog)
     prints = _find_prints(log)
-    flow = noise.Flow(log, {index: found.cause.role for index, found in matched.items()}, prints)
+    flow = Flow(log, {index: found.cause.role for index, found in matched.items()}, prints)
     candidates = list(_of_tracebacks(log, catalog, flow, prints))
     for index, found in matched.items():
         if found.role == "harmless" or flow.inside_traceback(index):
             continue
-        if _HEADER.search(found.text) and _is_told_below(index, found, matched):
+        if announces(found.text) and _is_told_below(index, found, matched):
             continue
         after, strictly = flow.after(index)
         found = replace(found, after=after, strictly_after=strictly)
+        if flow.is_answered(index):
+            found = replace(found, role=_DEMOTED.get(found.role, found.role), said_to_live=True)
         candidates.append(replace(found, order=index, last_order=index))
     return sorted(candidates, key=lambda found: found.order)
+
+
+def announces(text: str) -> bool:
+    """Tell whether a line only says that an error follows."""
+    return _HEADER.search(text) is not None
 
 
 def is_general(cause: Cause) -> bool:
@@ -107,7 +121,7 @@ def _best_general(
     known = [cause for cause, _ in matches if cause.id != UNREAD_LINE]
     if known:
         return max(known, key=lambda cause: cause.priority), values
-    if not noise.says_error(text):
+    if not (noise.says_error(text) or noise.gives_up(text)):
         return None
     told = next((groups for cause, groups in matches if cause.id == UNREAD_LINE), {})
     return catalog[UNREAD_LINE], {**values, **told}
@@ -116,16 +130,15 @@ def _best_general(
 def _is_told_below(index: int, header: Candidate, matched: dict[int, Candidate]) -> bool:
     """Tell whether a line only announces an error that a line below it names."""
     below = (matched.get(index + i) for i in range(1, _BELOW + 1))
-    return any(
-        x is not None and x.role == header.role and x.cause.category != "unknown" for x in below
-    )
+    return any(x is not None and x.role == header.role and x.cause.id not in _VAGUE for x in below)
 
 
 def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
     found: dict[int, Candidate] = {}
     header = -_BELOW - 1
+    last = noise.last_words(log)
     for index, line in enumerate(log.lines):
-        if _HEADER.search(line.text):
+        if announces(line.text):
             header = index
         matches = catalog.match(line.text)
         best = _best([match for match in matches if not is_general(match[0])], line.text)
@@ -134,12 +147,15 @@ def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
             # Some patterns ask for the start of a line.
             matches = catalog.match(bare)
             best = _best([match for match in matches if not is_general(match[0])], bare)
-        if best is None and (index - header <= _BELOW or noise.says_error(line.text)):
+        is_error = index - header <= _BELOW or noise.says_error(line.text)
+        if best is None and (is_error or (index in last and noise.gives_up(line.text))):
             best = _best_general(matches, line.text, catalog)
         if best is None:
             continue
         cause, values = best
         role: Role = cause.role
+        if not is_error and is_general(cause) and role == "cause":
+            role = "hint"  # nothing calls it an error; only its place at the end does
         lived = noise.went_on(line.text)
         if lived:
             role = _DEMOTED.get(role, role)
@@ -174,7 +190,8 @@ def _best(
         # A hint of the same kind is the narrower one: it knows the command that
         # complains, and that scripts go on after it.
         for match in usable:
-            if match[0].role == "hint" and match[0].category == best[0].category:
+            is_same = match[0].role == "hint" and match[0].category == best[0].category
+            if is_same and match[0].id not in best[0].beats:
                 return match
     return best
 
@@ -182,12 +199,13 @@ def _best(
 def _of_tracebacks(
     log: LogText,
     catalog: Catalog,
-    flow: noise.Flow,
+    flow: Flow,
     prints: Sequence[Traceback],
 ) -> Iterator[Candidate]:
     last_prints = {traceback_key(printed): printed for printed in prints}
     for traceback in log.tracebacks:
-        exception, cause, values = _explain_chain(traceback, catalog, flow)
+        exception, cause, values, text = _explain_chain(traceback, catalog, flow)
+        number, text = flow.line_of(exception, text)
         role: Role = cause.role
         ignored = flow.is_ignored(traceback)
         if role == "cause" and (ignored or flow.is_survivable(traceback)):
@@ -200,8 +218,8 @@ def _of_tracebacks(
             cause=cause,
             role=role,
             file=log.file,
-            line=exception.message_line,
-            text=flow.text_of(exception) or _headline(exception),
+            line=number,
+            text=text or _headline(exception),
             values=values,
             traceback=traceback,
             exception=exception,
@@ -225,9 +243,9 @@ def _find_prints(log: LogText) -> list[Traceback]:
 def _explain_chain(
     traceback: Traceback,
     catalog: Catalog,
-    flow: noise.Flow,
-) -> tuple[Traceback, Cause, dict[str, str]]:
-    """Find the exception of a chain that decides, and its cause.
+    flow: Flow,
+) -> tuple[Traceback, Cause, dict[str, str], str]:
+    """Find the exception of a chain that decides, its cause, and the text that says so.
 
     What was raised first is the root. There are two exceptions from this: what
     is only ever a consequence (a broken pool, an interrupt), and a failed
@@ -237,7 +255,7 @@ def _explain_chain(
     chain = []
     link: Traceback | None = traceback
     while link is not None:
-        chain.append((link, *_explain(link, catalog, flow.text_of(link))))
+        chain.append((link, *_explain(link, catalog, flow)))
         link = link.cause
     chain.reverse()
     causes = [item for item in chain if item[1].role == "cause"]
@@ -254,13 +272,16 @@ def _explain_chain(
 def _explain(
     exception: Traceback,
     catalog: Catalog,
-    line_text: str,
-) -> tuple[Cause, dict[str, str]]:
+    flow: Flow,
+) -> tuple[Cause, dict[str, str], str]:
     values = exception_values(exception)
-    found: list[tuple[Cause, dict[str, str]]] = []
-    for text in (line_text, _headline(exception), *exception.notes[:_MAX_NOTES]):
+    found: list[tuple[Cause, dict[str, str], str]] = []
+    texts = [flow.text_of(exception), _headline(exception), *exception.notes[:_MAX_NOTES]]
+    if exception.language != _PYTHON:
+        texts += flow.block_of(exception)
+    for text in texts:
         found += [
-            (cause, groups)
+            (cause, groups, text)
             for cause, groups in catalog.match(text)
             if cause.id != GENERIC_LINE
             and not is_general(cause)
@@ -269,12 +290,19 @@ def _explain(
             and _frames_agree(cause, exception)
         ]
     name = _short_name(exception.exception)
-    found += [(cause, {}) for cause in catalog.by_exception.get(name, ())]
+    found += [
+        (cause, {}, texts[0])
+        for cause in catalog.by_exception.get(name, ())
+        # Other languages have exceptions of the same names, and of other meaning.
+        if exception.language == _PYTHON or not cause.id.startswith(_PYTHON)
+    ]
     if not found:
-        found = [(cause, {}) for cause in _fallback(exception, catalog)]
+        found = [(cause, {}, "") for cause in _fallback(exception, catalog)]
     found = [item for item in found if item[0].wrapper] or found
-    cause, groups = max(found, key=lambda item: (item[0].priority, len(item[1])))
-    return cause, {**values, **groups}
+    beaten = {name for item in found for name in item[0].beats}
+    found = [item for item in found if item[0].id not in beaten] or found
+    cause, groups, text = max(found, key=lambda item: (item[0].priority, len(item[1])))
+    return cause, {**values, **groups}, text
 
 
 def _fallback(exception: Traceback, catalog: Catalog) -> list[Cause]:

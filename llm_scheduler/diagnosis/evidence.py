@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import pairwise
 
 from llm_scheduler.diagnosis.accounting import describe_record
-from llm_scheduler.diagnosis.candidates import Candidate, is_general
+from llm_scheduler.diagnosis.candidates import Candidate, announces
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.models import Evidence
 from llm_scheduler.engine.records import JobRecord
@@ -18,7 +18,10 @@ MAX_LINES = 6
 _MAX_CHARS = 500
 _MAX_OTHERS = 3
 _MAX_ABOVE = 6
-_MAX_BELOW = 2
+_MAX_BELOW = 8
+_FEW = 3
+"""With fewer lines than this the neighbours of a proof are shown, too."""
+_NEAR = 8
 _RULER = re.compile(r"^\W*$")
 _SAYS_WHAT = re.compile(
     r"\b(?:error|erreur|fehler|fatal|fail(?:ed|ure|s)?|unable|cannot|can't|could not|not found"
@@ -35,10 +38,14 @@ def choose_evidence(
     """Return at most six lines, best proof first."""
     found: list[Evidence] = []
     seen: set[tuple[str, int, str]] = set()
-    for item in _in_order(choice, logs, record):
+    chosen = choice.candidate
+    beside = list(_beside(chosen, logs)) if chosen is not None else []
+    for item in (*_in_order(choice, logs, record), *beside):
         key = (item.file, item.line, "" if item.line else item.text)
         # Ranks repeat each other; one of a text is enough.
         if key in seen or any(item.text.strip() == other.text.strip() for other in found):
+            continue
+        if len(found) >= _FEW and item in beside:
             continue
         seen.add(key)
         found.append(item)
@@ -71,6 +78,7 @@ def _in_order(
             yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
         yield from proof[1:]
         if chosen.traceback is None:
+            yield from _same_kind(chosen, choice.others)
             yield from _around(chosen, logs)
     if from_record is not None:
         yield from_record
@@ -81,37 +89,73 @@ def _in_order(
         yield from _telling_lines(logs)
 
 
+def _same_kind(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[Evidence]:
+    """Return the nearest other line that means the same, such as the one with the name."""
+    near = [
+        x
+        for x in others
+        if x.cause is chosen.cause
+        and x.file == chosen.file
+        and 0 < abs(x.line - chosen.line) <= _NEAR
+        and x.values != chosen.values
+    ]
+    for other in sorted(near, key=lambda x: abs(x.line - chosen.line))[:1]:
+        yield _line(other.file, other.line, other.text)
+
+
 def _around(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
     """Return the lines that belong to a message of several lines.
 
-    What stands below a line that ends with a colon, and the first line of the same
-    block that says that something failed.
+    What stands below a line that announces an error, then the lines of the same
+    block that say that something failed, the nearest first.
     """
     lines = next((log.lines for log in logs if log.file == candidate.file), ())
     at = next((i for i, line in enumerate(lines) if line.number == candidate.line), None)
     if at is None:
         return
-    above = _above(lines, at)[:1]
-    if candidate.text.rstrip().endswith(":"):
-        found = [*_below(lines, at)[:_MAX_BELOW], *above]
-    else:
-        found = [*above, *_below(lines, at)[: int(is_general(candidate.cause))]]
+    below, above = _below(lines, at), _above(lines, at)
+    found: list[LogLine] = []
+    for announcing, line in pairwise([lines[at], *below]):
+        if announces(announcing.text) or (
+            line is below[0] and announcing.text.rstrip()[-1:] == ":"
+        ):
+            found.append(line)
+    if announces(candidate.text):
+        found += below[1:2]
+    found += [line for line in reversed(above) if _SAYS_WHAT.search(line.text)][:1]
+    found += [line for line in below if _SAYS_WHAT.search(line.text)][:1]
     yield from (_line(line.file, line.number, line.text) for line in found)
 
 
+def _beside(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the line below a line, and the one above it."""
+    lines = next((log.lines for log in logs if log.file == candidate.file), ())
+    at = next((i for i, line in enumerate(lines) if line.number == candidate.line), None)
+    if at is not None:
+        for line in (*_below(lines, at)[:1], *_above(lines, at)[-1:]):
+            yield _line(line.file, line.number, line.text)
+
+
 def _below(lines: Sequence[LogLine], at: int) -> list[LogLine]:
-    block = takewhile(lambda line: not _RULER.match(line.text), lines[at + 1 : at + 4])
-    return list(block)
+    """Return the lines below a line, up to the end of its block."""
+    below: list[LogLine] = []
+    for line in lines[at + 1 : at + 1 + _MAX_BELOW]:
+        if not _RULER.match(line.text):
+            below.append(line)
+        elif below and line.text.strip():
+            break  # a line of signs ends a block; an empty one only parts it
+    return below
 
 
 def _above(lines: Sequence[LogLine], at: int) -> list[LogLine]:
-    """Return the lines of the block above a line that say that something failed."""
+    """Return the lines of the block above a line."""
     above: list[LogLine] = []
     for line in reversed(lines[max(0, at - _MAX_ABOVE) : at]):
-        if _RULER.match(line.text) and above:
+        if not _RULER.match(line.text):
+            above.append(line)
+        elif above:
             break
-        above.append(line)
-    return [line for line in reversed(above) if _SAYS_WHAT.search(line.text)]
+    return above[::-1]
 
 
 def _of_candidate(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 import re2
 
-from llm_scheduler.diagnosis.causes import Role
-from llm_scheduler.logs.models import LogText, Traceback
+from llm_scheduler.logs.models import LogText
 
 
 def _compile(expression: str, *, ignore_case: bool = True) -> Any:
@@ -27,11 +22,13 @@ _WENT_ON = _compile(
     r"\bwarn(?:ing)?\b|\bretry(?:ing)?\b|\bwill retry\b|\bignor(?:ing|ed)\b|\bskipp(?:ing|ed)\b"
     r"|\bcontinu(?:ing|e with)\b|\brecover(?:ed|ing)\b|\bfall(?:ing)? ?back\b"
     r"|\bcaught\b|\bhandled\b|\bdeprecat|\b(?:INFO|DEBUG)\b|\b(?:0|no) errors?\b|\bgoing on\b"
+    r"|\brecomput|\brecalculat|\bfailed over\b|\binstead\b"
+    r"|, (?:now )?(?:computing|using|creating|generating|building|making|restarting)\b"
     r"|\b[A-Z][a-z]+Warning: |\bthis is expected\b|\bas expected\b|\bintentional",
 )
 """Words of programs that met an error and live on."""
 
-_MILD = _compile(r"\bwarn|INFO|DEBUG|deprecat")
+MILD = _compile(r"\bwarn|INFO|DEBUG|deprecat")
 
 _FORWARDED = _compile(
     r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b|\bcaught signal\b"
@@ -55,6 +52,11 @@ _ALWAYS_NOISE = _compile(
     r"|^\S+\((?:\S*\+0x[0-9a-f]+)?\) ?\[0x|^\[\S+:\d+\] (?:\[ ?\d+\]|\*\*\*)"
     r"|\(unknown line\)|^\S+ at \S+\(|^\S+ at \S+:\d+|^unknown function \(ip"
     r"|^(?:JobID|Job ID|Start|End|Cluster|State|Nodes|Cores|CPU|Memory|Elapsed|Exit)\b.{0,20}:"
+    # Advice below a message, and the files or names that it lists.
+    r"|^(?:To (?:re|see|use|fix|avoid|ignore|run|show|learn)|Please|Try|See|Use"
+    r"|Consider|Make sure|Check|If you|You (?:can|may|must|should|need)|For (?:more|help|details)"
+    r"|Hint|HINT|Note|NOTE|SOLUTION)\b"
+    r"|^[~.]?/\S+$"
     r"|\d+%\|.*\||\bit/s\b|^Setting OMP_NUM_THREADS|^(?:Segmentation|Aborted|Killed|Terminated)\b",
     ignore_case=False,
 )
@@ -67,31 +69,66 @@ _PREFIX = re.compile(
 """The mark of the rank or node that wrote a line, as ``srun -l`` and MPI put it, and
 the time of a line."""
 
-_PROGRESS = _compile(
+PROGRESS = _compile(
     r"\b(?:epoch|iter(?:ation)?|step|batch|generation|cycle)s?\b\W{0,3}\d|\d+/\d+ \[",
 )
 """Words of a program in the middle of its work."""
-_PROGRESS_WEIGHT = 3
 
-_ALARM = _compile(
+ALARM = _compile(
     r"error|exception|traceback|fatal|fail|abort|killed|exit(?:ed)? (?:code|status|with)|signal"
     r"|core dump|\berreur|\bfehler",
 )
 
 _SAYS_ERROR = _compile(
-    r"\b(?:error|erreur|fehler|fatal|aborted|aborting|failed|failure|panic)\b"
+    r"\b(?:error|e r r o r|erreur|fehler|fatal|aborted|aborting|failed|failure|panic)\b"
     r"|\w(?:Error|Exception)\b",
 )
 _NO_ERROR = _compile(
-    r"\bno (?:error|failure)|\b0 (?:error|fail)|(?:errors?|failed|failures?) ?[=:] ?[-+\d.]"
+    r"\(errors?\)|\b(?:failed|failures?|errors?|aborted|killed|rejected)(?: \w+)? ?[=:] ?0\b"
+    r"|\bno (?:error|failure)|\b0 (?:error|fail)|(?:errors?|failed|failures?) ?[=:] ?[-+\d.]"
     r"|\berrors? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
-    r"|\berrors? (?:rate|bar|norm|metric|estimate|model|log|file|function|tolerance)s?\b"
+    r"|\berrors? (?:rate|bar|norm|metric|estimate|model|function|tolerance)s?\b"
+    r"|\berror (?:log|file)s?(?:\W*$| ?[:=]| (?:is|was|are|were|written|at|in)\b)"
+    r"|(?:erreur|fehler)\b.{0,60}[:=] ?[-+]?\d+[.,]\d|^wandb: "
     r"|(?:mean|squared?|absolute|relative|standard|rms|max(?:imum)?|training|test|l2) errors?\b"
     r"|--\w|/\w*error|\berror\w*/|\.(?:err|error)\b|\w_error\b|\berror_\w",
 )
 """Quantities, options and names with the word error in them."""
 
-_SITE = _compile(
+_GIVES_UP = _compile(
+    r"\b(?:giving up|gave up|refus(?:ing|es|ed) to|no longer possible|aborting|quitting"
+    r"|bailing out)\b"
+    r"|\b(?:cannot|can ?not|can.t|couldn.?t|could not|unable to|failed to|impossible to) \w"
+    r"|\bdoes not contain\b|\billegal \w|\bbad (?:value|input|format|argument|option|number|file)\b"
+    r"|\bno (?:\w+ )?(?:files?|inputs?|arguments?|options?|data) (?:given|specified|provided"
+    r"|found|supplied)\b"
+    r"|^usage: |\btimed out\b|\bwithout convergence\b|\bstopping(?: now| the \w+| here)?[.!]?$"
+    r"|\b(?:no such|not found|does ?n.?t exist|does not exist|not recogni[sz]ed|is not (?:valid"
+    r"|defined|set|supported|allowed|permitted|available|installed)|permission denied|undefined"
+    r"|access denied|unrecogni[sz]ed|too (?:many|few) arguments|out of memory|no space left"
+    r"|unbound variable|usage error|syntax error|bad \w+ in"
+    r"|attempt to \w+ (?:an? )?(?:nil|undefined)"
+    r"|must be (?:set|given|specified|positive)|is required|requires? at least)\b"
+    r"|\b(?:exited|returned|failed|ended|terminated|exiting) with (?:an? )?"
+    r"(?:error |non-?zero |exit )*(?:code|status)\b"
+    r"|\bunknown (?:option|argument|command|keyword|key|variable|type)\b"
+    r"|\binvalid (?:\w+ ){0,2}(?:option|argument|value|input|key|keyword|parameter)\b",
+)
+"""Words of a program that can't go on; they tell where they are its last ones."""
+
+ANSWERED = _compile(
+    r"\bretry|\b(?:attempt|try) \d|\bfall(?:ing|s)? ?back|\btrying (?:again|another|the next|next)"
+    r"|\bwill be (?:ignored|skipped)|\bre-?connect",
+)
+"""What a program writes below an error that it met and goes on from."""
+
+_ROW = _compile(
+    r"^\s+(?:\S+\s+){0,4}\S*=\s*[-+]?\d+\.\d"
+    r"|^\s+(?:[-+]?\d+(?:\.\d*)?(?:[edED][-+]?\d+)?\s+)+[-+]?\d+\.\d*(?:[edED][-+]?\d+)?\s*$",
+)
+"""Results, which Fortran programs write behind a space."""
+
+SITE = _compile(
     r"^/(?:software|opt|usr|etc|apps?|cvmfs|sw|cm)/|easybuild|/[lL]mod/", ignore_case=False
 )
 
@@ -106,12 +143,13 @@ _SUCCESS = _compile(
     r"\b(?:job|all|calculation|simulation|run|training|everything|computation) (?:is |has )?"
     r"(?:done|finished|complete[d]?|ended)\b|\bcompleted\b|\bsuccess(?:ful|fully)?\b"
     r"|\bgoal reached\b|\bnormal termination\b|\btraining complete\b|^\s*(?:all )?done[.!]?\s*$"
-    r"|\bfinished\b|^real\s+[\d.m]+",
+    r"|\bfinished\b|^real\s+[\d.m]+|\ball (?:\w+ ){1,2}(?:done|finished|complete[d]?)\b"
+    r"|(?: |\t)done[.!]?\s*$|\b(?:results?|output|data) (?:was |were )?(?:written|saved) "
+    r"(?:to|in)\b",
 )
 
 _TAIL = 25
-_NUMBERS = re.compile(r"[\d.:]+")
-_SHAPE_CHARS = 32
+_LAST_WORDS = 4
 
 
 def went_on(text: str) -> bool:
@@ -121,12 +159,13 @@ def went_on(text: str) -> bool:
 
 def is_life(text: str) -> bool:
     """Tell whether a line is ordinary output of a program."""
-    return _ALARM.search(text) is None and not _is_noise(text)
+    return ALARM.search(text) is None and not is_noise(text)
 
 
-def _is_noise(text: str) -> bool:
+def is_noise(text: str) -> bool:
+    """Tell whether a line says nothing about whether the program lives."""
     if _ALWAYS_NOISE.search(text) is not None:
-        return True
+        return _ROW.search(text) is None
     bare = without_prefix(text)
     return len(bare) < len(text) and _ALWAYS_NOISE.search(bare) is not None
 
@@ -135,6 +174,24 @@ def says_error(text: str) -> bool:
     """Tell whether a line, of whatever program, says that something failed."""
     found = _SAYS_ERROR.search(text) is not None
     return found and _NO_ERROR.search(text) is None and not went_on(text)
+
+
+def gives_up(text: str) -> bool:
+    """Tell whether the words of a line say that a program can't go on."""
+    return (
+        _GIVES_UP.search(text) is not None and _NO_ERROR.search(text) is None and not went_on(text)
+    )
+
+
+def last_words(log: LogText) -> frozenset[int]:
+    """Return the indices of the last lines of a log that hold words."""
+    found: list[int] = []
+    for index in range(len(log.lines) - 1, -1, -1):
+        if any(map(str.isalpha, log.lines[index].text)):
+            found.append(index)
+            if len(found) == _LAST_WORDS:
+                break
+    return frozenset(found)
 
 
 def without_prefix(text: str) -> str:
@@ -150,164 +207,5 @@ def is_parallel(logs: list[LogText]) -> bool:
 def ends_well(log: LogText) -> bool:
     """Tell whether the last lines of a log speak of success."""
     return any(
-        _SUCCESS.search(line.text) and not _ALARM.search(line.text) for line in log.lines[-_TAIL:]
+        _SUCCESS.search(line.text) and not ALARM.search(line.text) for line in log.lines[-_TAIL:]
     )
-
-
-class Flow:
-    """The lines of one log, each counted as life of the program or as noise."""
-
-    def __init__(
-        self,
-        log: LogText,
-        roles: dict[int, Role],
-        prints: Sequence[Traceback] = (),
-    ) -> None:
-        self._log = log
-        self._numbers = [line.number for line in log.lines]
-        self._spans = self._find_spans(prints or log.tracebacks)
-        # Of several processes one may go on where another one died.
-        weight = 1 if is_parallel([log]) else _PROGRESS_WEIGHT
-        loose, strict = [], []
-        for index, line in enumerate(log.lines):
-            noisy = index in self._spans or _is_noise(line.text)
-            role = roles.get(index)
-            alarm = _ALARM.search(line.text) is not None
-            value = weight if _PROGRESS.search(line.text) else 1
-            loose.append(0 if noisy or role is not None or alarm else value)
-            # A message of another command after a traceback: the script had moved on.
-            strict.append(value if role == "hint" or not (noisy or role or alarm) else 0)
-        self._loose = self._sum(loose)
-        self._strict = self._sum(strict)
-
-    def _find_spans(self, tracebacks: Sequence[Traceback]) -> set[int]:
-        """Return the indices of lines that belong to tracebacks."""
-        inside: set[int] = set()
-        for traceback in tracebacks:
-            link: Traceback | None = traceback
-            while link is not None:
-                inside.update(self._lines_of(link))
-                link = link.cause
-        return inside
-
-    def _lines_of(self, link: Traceback) -> Iterator[int]:
-        first, last = self.index_of(link.first_line), self.index_of(link.last_line)
-        for index in range(first, min(last + 1, len(self._numbers))):
-            text = without_prefix(self._log.lines[index].text)
-            if text[:1] in {" ", "\t"} or self._numbers[index] == link.message_line:
-                yield index
-        yield from (self.index_of(frame.log_line) for frame in link.frames if frame.log_line)
-
-    def _sum(self, alive: list[int]) -> list[int]:
-        """Add up living lines, with those that the scan left out between them."""
-        weights = []
-        for index, lives in enumerate(alive):
-            gap = self._numbers[index] - self._numbers[index - 1] - 1 if index else 0
-            # Thinned-out repeats of an error leave a gap between two lines of noise.
-            counts = gap > 0 and (lives > 0 or alive[index - 1] > 0)
-            weights.append(lives + (gap if counts else 0))
-        return list(accumulate(weights))
-
-    def after(self, index: int) -> tuple[int, int]:
-        """Return how many living lines follow a line, counted loosely and strictly."""
-        if not self._loose:
-            return 0, 0
-        index = min(max(index, 0), len(self._loose) - 1)
-        return self._loose[-1] - self._loose[index], self._strict[-1] - self._strict[index]
-
-    def resumes(self, index: int) -> bool:
-        """Tell whether lines like those before a place come again after it.
-
-        A script's own last words look unlike the output of the program before.
-        """
-        shapes = self._living_shapes
-        before = {shape for at, shape in shapes if at < index}
-        return any(at > index and shape in before for at, shape in shapes)
-
-    @cached_property
-    def _living_shapes(self) -> list[tuple[int, str]]:
-        return [
-            (i, _shape(self._log.lines[i].text))
-            for i in range(1, len(self._numbers))
-            if self._loose[i] > self._loose[i - 1]
-        ]
-
-    def index_of(self, number: int) -> int:
-        """Return where the line of a number stands among the kept lines."""
-        return bisect_left(self._numbers, number) if number else len(self._numbers)
-
-    def after_traceback(self, traceback: Traceback) -> tuple[int, int]:
-        """Return how many living lines follow a traceback, loosely and strictly.
-
-        What stands at the margin below the message may be a note or the next
-        output of the program; it counts as output, unless it reads like a part
-        of the message.
-        """
-        last = traceback.last_line
-        if traceback.notes and not _has_parts(traceback):
-            last = traceback.message_line
-        return self.after(self.index_of(max(last, traceback.message_line)))
-
-    def is_of_thread(self, traceback: Traceback) -> bool:
-        """Tell whether the line before a traceback says that one thread ended by it."""
-        return "Exception in thread" in self._line_before(traceback)
-
-    def is_ignored(self, traceback: Traceback) -> bool:
-        """Tell whether Python itself says that it ignores an exception, as at its end."""
-        return "Exception ignored in" in self._line_before(traceback)
-
-    def _line_before(self, traceback: Traceback) -> str:
-        before = self.index_of(_outermost(traceback).first_line) - 1
-        return self._log.lines[before].text if 0 <= before < len(self._numbers) else ""
-
-    def text_of(self, exception: Traceback) -> str:
-        """Return the log's own line with the exception's name."""
-        index = self.index_of(exception.message_line)
-        if index < len(self._numbers) and self._numbers[index] == exception.message_line:
-            return self._log.lines[index].text
-        return ""
-
-    def inside_traceback(self, index: int) -> bool:
-        """Tell whether a line is part of a traceback."""
-        return index in self._spans
-
-    def is_survivable(self, traceback: Traceback) -> bool:
-        """Tell whether the words around a traceback say that it was caught.
-
-        Also for tracebacks of the cluster's own scripts, which some sites print
-        at the start of every job.
-        """
-        before = self.index_of(_outermost(traceback).first_line) - 1
-        if 0 <= before < len(self._numbers):
-            text = self._log.lines[before].text
-            if before not in self._spans and went_on(text) and "Warning:" not in text:
-                return True
-        after = self.index_of(traceback.message_line) + 1
-        if after < len(self._numbers) and _says_so(self._log.lines[after].text):
-            return True
-        frames = traceback.root.frames
-        is_site = bool(frames) and all(_SITE.search(frame.file) for frame in frames)
-        is_code = any("-packages/" in frame.file for frame in frames)
-        return is_site and not is_code and after < len(self._numbers)
-
-
-def _shape(text: str) -> str:
-    """Return the beginning of a line without its numbers."""
-    return _NUMBERS.sub("0", text[:_SHAPE_CHARS])
-
-
-def _outermost(traceback: Traceback) -> Traceback:
-    """Return the exception of a chain that was printed first."""
-    while traceback.cause is not None and traceback.cause.first_line < traceback.first_line:
-        traceback = traceback.cause
-    return traceback
-
-
-def _has_parts(traceback: Traceback) -> bool:
-    """Tell whether a message announces the lines that follow it."""
-    message = traceback.message.rstrip()
-    return not message or message[-1] in ":,([{" or any(map(_ALARM.search, traceback.notes))
-
-
-def _says_so(text: str) -> bool:
-    return went_on(text) and not _MILD.search(text)

@@ -163,10 +163,10 @@ def _plain(token: str) -> str:
 
 
 def _is_plain(char: str) -> bool:
-    """Tell whether a sign stands for itself, in one case only where it is no ASCII."""
+    """Tell whether a sign stands for itself, and for one letter of the other case."""
     if char.isascii():
         return char not in _SIGNS
-    return char.isalnum() and char.lower() == char == char.upper()
+    return char.isalnum() and len(char.lower()) == len(char.upper()) == 1
 
 
 def _usable(run: frozenset[str]) -> frozenset[str]:
@@ -180,7 +180,9 @@ def _is_telling(run: str) -> bool:
     # A single ordinary word ("memory", "found") would keep too many lines.
     is_word = text.isalpha() and text[1:].islower()
     # A Chinese or Japanese sign is more than a letter.
-    return len(text.encode()) >= (_MIN_WORD if is_word else _MIN_LITERAL) or is_alarming(text.lower())
+    return len(text.encode()) >= (_MIN_WORD if is_word else _MIN_LITERAL) or is_alarming(
+        text.lower()
+    )
 
 
 def _worth(found: frozenset[str]) -> tuple[int, ...]:

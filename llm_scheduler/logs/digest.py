@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,16 @@ from llm_scheduler.logs.fold import MAX_FRAMES, fold_traceback
 from llm_scheduler.logs.known import known_lines
 from llm_scheduler.logs.models import LogDigest, LogLine, LogText, Traceback
 from llm_scheduler.logs.page import Page
-from llm_scheduler.logs.ranking import CANCELLED, CAUGHT, PLAIN, SCHEDULER, WEAK, Ranked, rank_lines
+from llm_scheduler.logs.ranking import (
+    CANCELLED,
+    CAUGHT,
+    PLAIN,
+    SCHEDULER,
+    WEAK,
+    Ranked,
+    place_of,
+    rank_lines,
+)
 from llm_scheduler.logs.scanner import scan_log
 
 _MAX_EVIDENCE = 20
@@ -60,7 +67,7 @@ def digest_log(
 
 
 def _as_paths(paths: Path | str | Sequence[Path | str]) -> Sequence[Path | str]:
-    return [paths] if isinstance(paths, str | Path) else paths
+    return [paths] if isinstance(paths, (str, Path)) else paths
 
 
 def make_digest(
@@ -87,14 +94,20 @@ def make_digest(
     n_known = sum(entry.known for entry in ranked) if compare_with else 0
     page = Page(texts, max_chars)
     omitted = _write(page, texts, ranked)
+    tracebacks: list[Traceback] = []
+    n_bytes = n_lines = 0
+    for text in texts:
+        tracebacks += text.tracebacks
+        n_bytes += text.n_bytes
+        n_lines += text.n_lines
     return LogDigest(
         text=page.text(omitted, n_known),
         fingerprint=fingerprint_ranked(ranked, texts),
         evidence=tuple([entry.line for entry in ranked[:_MAX_EVIDENCE]]),
-        tracebacks=tuple([tb for text in texts for tb in text.tracebacks]),
+        tracebacks=tuple(tracebacks),
         files=tuple([text.file for text in texts]),
-        n_bytes=sum([text.n_bytes for text in texts]),
-        n_lines=sum([text.n_lines for text in texts]),
+        n_bytes=n_bytes,
+        n_lines=n_lines,
         omitted=omitted,
         problems=tuple([f"{text.file}: {text.problem}" for text in texts if text.problem]),
         n_known=n_known,
@@ -169,13 +182,9 @@ def _near(texts: Sequence[LogText], line: LogLine) -> Sequence[LogLine]:
     """Return the lines around a line."""
     for text in texts:
         if text.file == line.file and line.number:
-            at = bisect_left(text.lines, line.number, key=_number_of)
+            at = place_of(text.lines, line.number)
             return text.lines[max(0, at - _AROUND) : at + _AROUND + 1]
     return ()
-
-
-def _number_of(line: LogLine) -> int:
-    return line.number or sys.maxsize
 
 
 def _show_top(page: Page, top: Sequence[Ranked], share: float) -> list[str]:

@@ -16,8 +16,7 @@ class LogLine(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame of a traceback."""
 
     file: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from llm_scheduler.logs.failure_block import make_failure, read_block
 from llm_scheduler.logs.frames import make_frame
@@ -147,7 +146,7 @@ def parse_rust(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | Non
         elif place := _RUST_PLACE.match(line.text):
             made = make_frame(place["file"], place["line"], function, line.number)
             is_library = made.is_library or bool(_RUST_LIBRARY.search(made.file))
-            frames.append(replace(made, is_library=is_library and made.file[:2] != "./"))
+            frames.append(made._replace(is_library=is_library and made.file[:2] != "./"))
         elif not line.text.startswith(("stack backtrace:", "note: ")):
             break
         end = i
@@ -173,7 +172,7 @@ def parse_go(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | None:
         if place := _GO_PLACE.match(line.text):
             made = make_frame(place["file"], place["line"], function, line.number)
             is_library = made.is_library or bool(_GO_LIBRARY.search(made.file))
-            frames.append(replace(made, is_library=is_library))
+            frames.append(made._replace(is_library=is_library))
         elif entry := _GO_FRAME.match(line.text.removeprefix("created by ")):
             function = entry["func"]
         else:

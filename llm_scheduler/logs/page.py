@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.ranking import covered_lines
@@ -76,31 +76,29 @@ class Page:
     def _redact(self, text: str) -> str:
         return text if self._is_clean else redact(text)
 
-    def pick(self, lines: Iterable[LogLine]) -> list[str]:
-        """Show those of the lines that are not on the page yet, folded tracebacks aside.
+    def pick(self, lines: Sequence[LogLine]) -> list[str]:
+        """Show those lines of one log that are not on the page yet, folded tracebacks aside.
 
         Lines of equal text are shown once, blank ones not at all.
         """
+        if not lines:
+            return []
+        file = lines[0].file
+        label, seen, shown = self._labels[file], self._seen[file], self._shown
+        gone = seen | self._folded[file]
+        gone.discard(0)  # lines whose number is not known
         picked: list[str] = []
-        shown = self._shown
-        file: str | None = None
         for line in lines:
-            if line.file != file:
-                file = line.file
-                seen, folded, label = self._seen[file], self._folded[file], self._labels[file]
-            _, number, text = line
-            if number and (number in seen or number in folded):
+            number, text = line[1], line[2]
+            if number in gone or (len(text) > _SHORT and text in shown) or not text.strip():
                 continue
-            size = len(text)
-            if (size > _SHORT and text in shown) or not text.strip():
-                continue
-            if number and size <= _MIN_LINE_CHARS and text[:3] != "   ":
-                # What `show` does for most lines, which are short: a digest has many.
+            if number and text[0] != " " and len(text) <= _MIN_LINE_CHARS:
+                # As `show` does it, at once: a digest has many short lines.
                 seen.add(number)
-                shown.add(text)
                 picked.append(f"{label}:{number}| {text}")
             else:
                 picked.append(self.show(line))
+            shown.add(text)
         return picked
 
     def replace(self, line: str) -> None:

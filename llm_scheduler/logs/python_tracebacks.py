@@ -10,6 +10,7 @@ from llm_scheduler.logs.frames import NOTEBOOK_FRAME, PYTHON_FRAME, make_frame
 from llm_scheduler.logs.models import Frame, LogLine, Traceback
 from llm_scheduler.logs.prefixes import MAX_SKIPPED, Strip, find_strip, keep_whole
 
+_HEADER_MARK = "raceback (most recent call last)"
 HEADER = re.compile(r"^(?P<before>.*?)Traceback \(most recent call last\):?\s*$")
 _GROUP_HEADER = re.compile(r"^(?P<before>\s*\+ )Exception Group Traceback \(most recent")
 _EXCEPTION = re.compile(
@@ -87,10 +88,17 @@ class _Parser:
         self._depth = 0
 
     def run(self) -> None:
-        for i, line in enumerate(self.lines):
-            if "raceback (most recent call last)" in line.text and i not in self.all_used:
+        marked = [
+            (i, text)
+            for i, line in enumerate(self.lines)
+            if 'File "' in (text := line[2]) or _HEADER_MARK in text
+        ]
+        for i, text in marked:
+            if i in self.all_used:
+                continue
+            if _HEADER_MARK in text:
                 self._keep(self._chain(i))
-            elif 'File "' in line.text and i not in self.all_used:
+            else:
                 self._keep(self._bare_syntax_error(i))
 
     def _keep(self, traceback: Traceback | None) -> None:
@@ -303,7 +311,7 @@ class _Parser:
     def _member(self, at: int) -> tuple[Traceback | None, int]:
         """Parse the first exception inside a group, with or without frames."""
         text = self.lines[at].text
-        if "raceback (most recent call last)" in text:
+        if _HEADER_MARK in text:
             member, end, _ = self._one(at)
             return member, end - 1
         found = _EXCEPTION.match(text.lstrip(" |"))
@@ -331,7 +339,7 @@ class _Parser:
                 frames.append(make_frame(file, line, func, number))
             elif frames and (arrow := re.match(r"^-+> (\d{1,9}) (.*)$", text)):
                 line = frames[-1].line or int(arrow[1])
-                frames[-1] = replace(frames[-1], line=line, source=arrow[2].strip())
+                frames[-1] = frames[-1]._replace(line=line, source=arrow[2].strip())
             elif HEADER.match(text):
                 break
             self.used.add(i)
@@ -351,7 +359,7 @@ class _Parser:
                 made = make_frame(frame["file"], frame["line"], "", number)
                 if i > at + 1:
                     source = self.lines[at + 1].text.removeprefix(prefix).strip()
-                    made = replace(made, source=source)
+                    made = made._replace(source=source)
                 self.used.update(range(at, i + 1))
                 head = (found["name"], found["message"], self.lines[i].number)
                 return self._make(at, i, head, [made])
@@ -364,7 +372,8 @@ def _strip_indent(width: int) -> Strip:
 
 
 def _make_frame(entry: re.Match[str], number: int, source: str = "") -> Frame:
-    return make_frame(entry["file"], entry["line"], entry["func"], number, source)
+    file, line, function = entry.groups()
+    return make_frame(file, line, function, number, source)
 
 
 def _innermost(own: Traceback | None, earlier: Traceback) -> Traceback:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -90,7 +90,8 @@ _ABOUT = PatternSet(
 )
 # Parts of titles of which the next line says what they are about.
 _FOLLOWING_WORD = re.compile(r"\bfollowing\b", re.IGNORECASE)
-_BARE_TITLE = re.compile(r"\W*(?:error|fatal)\W*$|.*\berror +# +\d+$", re.IGNORECASE)
+_BARE_TITLE = re.compile(r"\W*(?:error|fatal)\W*$", re.IGNORECASE)
+_NUMBERED_TITLE = re.compile(r"\berror +# +\d+$", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(r"[\W\d_]*$|\s*(?:Command|Work dir|Caused by|Tip|Stacktrace)\b")
 _HEADER = "raceback (most recent call last):"
 _START = 160
@@ -189,13 +190,12 @@ def _rank_text(text: LogText) -> list[Ranked]:
             normal.append(number or text.n_lines + 1)
     if not text.tracebacks:
         return ranked
-    by_number = {line.number: line for line in text.lines}
     own: list[Ranked] = []
     for traceback, end in zip(text.tracebacks, ends, strict=True):
         # What ends a whole program can't be survived, only its script goes on.
         is_end = traceback.language in _DEADLY
         caught = not is_end and len(normal) - bisect_right(normal, end) > _NORMAL_AFTER
-        own += _rank_traceback(by_number, traceback, caught=caught)
+        own += _rank_traceback(text.lines, traceback, caught=caught)
     return own + ranked
 
 
@@ -233,7 +233,9 @@ def _announces(text: str) -> bool:
     said = text.rstrip()
     if said.endswith(":"):
         return _FOLLOWING_WORD.search(said) is None
-    return _BARE_TITLE.match(said) is not None
+    return _BARE_TITLE.match(said) is not None or (
+        "#" in said and _NUMBERED_TITLE.search(said) is not None
+    )
 
 
 def _find_reason(text: LogText, at: int, score: int, inside: set[int]) -> list[Ranked]:
@@ -277,7 +279,7 @@ def chain_of(traceback: Traceback) -> list[Traceback]:
 
 
 def _rank_traceback(
-    by_number: dict[int, LogLine],
+    lines: Sequence[LogLine],
     traceback: Traceback,
     *,
     caught: bool,
@@ -285,16 +287,16 @@ def _rank_traceback(
     chain = chain_of(traceback)
     ranked: list[Ranked] = []
     for i, link in enumerate(chain[:1] + chain[1:][-1:]):
-        line = by_number.get(link.message_line)
+        line = find_line(lines, link.message_line)
         if line is None or not link.exception:
             continue
         score = CAUGHT if caught else UNCAUGHT
         if _is_following(link.exception):
             score = FOLLOWING
-        elif _is_ignored(by_number, link) or _is_of_site(link):
+        elif _is_ignored(lines, link) or _is_of_site(link):
             score = SITE
         ranked.append(Ranked(score - 2 * i, line, traceback, traceback.count))
-        below = by_number.get(link.message_line + 1)
+        below = find_line(lines, link.message_line + 1)
         if below and link.message in below.text and link.message not in line.text:
             ranked.append(Ranked(score - 2 * i - 1, below, traceback, traceback.count))
     return ranked
@@ -306,19 +308,36 @@ def _is_following(exception: str) -> bool:
     return _FOLLOWING in _ABOUT.find(f"{exception}: ")
 
 
+def place_of(lines: Sequence[LogLine], number: int) -> int:
+    """Return the place of the first line from a number on."""
+    if 0 < number <= len(lines) and lines[number - 1].number == number:
+        return number - 1  # as in each log that is kept whole
+    return bisect_left(lines, number, key=lambda line: line.number or sys.maxsize)
+
+
+def find_line(lines: Sequence[LogLine], number: int) -> LogLine | None:
+    """Return the line with a number, if it was kept; of those without one the last."""
+    if not number:
+        return next((line for line in reversed(lines) if not line.number), None)
+    at = place_of(lines, number)
+    return lines[at] if at < len(lines) and lines[at].number == number else None
+
+
 def _is_of_site(traceback: Traceback) -> bool:
     """Whether a script of the cluster failed, not the user's program."""
     return bool(traceback.frames) and all(_SITE.search(x.file) for x in traceback.frames)
 
 
-def _is_ignored(by_number: dict[int, LogLine], traceback: Traceback) -> bool:
+def _is_ignored(lines: Sequence[LogLine], traceback: Traceback) -> bool:
     """Whether Python itself says that it ignored the exception."""
-    before = by_number.get(traceback.first_line - 1)
+    before = find_line(lines, traceback.first_line - 1)
     return before is not None and "Exception ignored" in before.text
 
 
 def _spread(ranked: list[Ranked]) -> list[Ranked]:
     """Sort by worth; equal texts once, and each kind first once, then again."""
+    if len(ranked) < 2:
+        return ranked
     order = sorted(ranked, key=lambda r: (-r.score, r.line.number == 0))
     seen: dict[str, int] = {}
     unique: list[Ranked] = []

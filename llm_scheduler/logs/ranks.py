@@ -52,6 +52,9 @@ def split_ranks(lines: Sequence[LogLine]) -> list[tuple[str, list[LogLine], dict
 def _find_prefixes(lines: Sequence[LogLine]) -> list[str]:
     """Return the prefixes that stand before a traceback's header and its frames."""
     headed: dict[str, bool] = {}
+    heads = [line for line in lines if _HEADER in line[2]]
+    if not any(map(_PREFIX.match, [line.text for line in heads])):
+        return []  # as in the log of one process
     for line in lines:
         if _HEADER in line.text and (found := _PREFIX.match(line.text)):
             prefix = found.group().rstrip()

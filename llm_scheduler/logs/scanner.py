@@ -159,7 +159,7 @@ class _Reading:
         self.n_lines = len(raws)
         self.is_cut = data[-1:] != b"\n"
         self.numbers = range(1, len(raws) + 1)
-        is_long = max(map(len, raws), default=0) > MAX_RAW_BYTES
+        is_long = len(data) > MAX_RAW_BYTES and max(map(len, raws)) > MAX_RAW_BYTES
         self.raws = [shorten(raw, engine) for raw in raws] if is_long else raws
         return True
 

@@ -116,11 +116,11 @@ def _make_frame(text: str, number: int) -> Frame | None:
         if found := form.match(text):
             made = make_frame(found["file"] or "", found["line"], found["func"], number)
             is_library = bool(_LIBRARY.match(found["func"])) or not found["file"]
-            return replace(made, is_library=is_library)
+            return made._replace(is_library=is_library)
     if found := _NODE_FRAME.match(text):
         file = found["file"].removeprefix("file://")
         made = make_frame(file, found["line"], found["func"], number)
-        return replace(made, is_library=bool(_NODE_LIBRARY.search(found["file"])))
+        return made._replace(is_library=bool(_NODE_LIBRARY.search(found["file"])))
     return None
 
 
@@ -187,7 +187,7 @@ def _matlab_frames(block: Sequence[LogLine]) -> tuple[list[Frame], int]:
         if entry := _MATLAB_FRAME.match(line.text):
             source = block[i + 1].text.strip() if i + 1 < len(block) else ""
             made = make_frame("", entry["line"], entry["func"], line.number)
-            frames.append(replace(made, source=source))
+            frames.append(made._replace(source=source))
             end = min(i + 1, len(block) - 1)
     frames.reverse()
     return frames, end

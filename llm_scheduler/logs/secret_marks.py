@@ -17,7 +17,7 @@ from llm_scheduler.logs.secret_forms import KEY_PREFILTER, PREFILTER
 
 _RE2_MEMORY_BYTES = 64 << 20
 _SMALL_BYTES = 1 << 13
-"""Lines of so many bytes in all are worth one search more before each is searched."""
+"""So few bytes are searched as quickly in the second way as in the first."""
 UNSEEN = (
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xaa-\xae]"
     r"|\xe2\x81[\xa0-\xa9]|\xef\xbb\xbf"
@@ -56,10 +56,10 @@ def find_suspicious(joined: bytes, raws: Sequence[bytes]) -> list[int]:
     raws
         The lines.
     """
-    if quick_search()(joined) is None:
-        return []
     precise = precise_search()
-    if len(joined) <= _SMALL_BYTES and precise(joined) is None:
+    # What the precise step finds the quick one finds too: few lines need one of them only.
+    first = precise if len(joined) <= _SMALL_BYTES else quick_search()
+    if first(joined) is None:
         return []
     return [i for i in _find_marked(joined, raws) if precise(raws[i]) is not None]
 

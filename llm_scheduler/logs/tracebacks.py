@@ -60,7 +60,7 @@ def _find(lines: Sequence[LogLine], text: str) -> list[Traceback]:
 def _renumber(traceback: Traceback, numbers: Mapping[int, int], rank: str) -> Traceback:
     """Put the line numbers of the log into a traceback of one rank's stream."""
     cause = traceback.cause and _renumber(traceback.cause, numbers, rank)
-    frames = tuple(replace(x, log_line=numbers.get(x.log_line, 0)) for x in traceback.frames)
+    frames = tuple(x._replace(log_line=numbers.get(x.log_line, 0)) for x in traceback.frames)
     return replace(
         traceback,
         first_line=numbers.get(traceback.first_line, 0),

@@ -189,6 +189,13 @@ def test_explain_shows_everything(call, site):
     assert (told["id"], told["line"]) == ("acme-tokens", 1)
 
 
+@pytest.mark.parametrize("spelt", ["DISK-FULL", "disk_full", " disk full "])
+def test_explain_takes_an_id_however_it_is_spelt(call, spelt):
+    status, out, _ = call("explain", spelt)
+    assert status == 0
+    assert "disk-full · disk full" in out
+
+
 def test_explain_of_an_unknown_id_names_the_nearest(call):
     for command in (["explain", "acme-token"], ["test", "acme-token", "x.out"]):
         status, _, err = call(*command)

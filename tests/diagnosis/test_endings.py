@@ -112,11 +112,11 @@ def test_the_line_comes_before_the_record(tmp_path: Path, line: str) -> None:
         assert (found.evidence[0].line, found.evidence[0].text) == (2, line)
 
 
-def test_unknown_shows_the_most_telling_lines(tmp_path):
+def test_what_no_rule_knows_shows_the_most_telling_lines(tmp_path):
     text = "".join(f"block {i} is ready\n" for i in range(20))
     text += "slurmstepd: info: nothing\n"
     telling = "zzsolve: could not do what was wanted, flux qxz FATAL\n"
     log = write(tmp_path, (telling + text * 3).encode())
     found = diagnose_log(log, record=JobRecord(job_id="3", state="FAILED", exit_code=3))
-    assert found.category == "unknown"
+    assert found.category == "code_error"
     assert telling.strip() in [item.text for item in found.evidence[:3]]
