@@ -121,7 +121,7 @@ def diagnose_command(args: argparse.Namespace) -> int:
         if logs
     ]
     show = _print_json if args.json else _Report(len(jobs))
-    failed = _diagnose_all(jobs, show, json=args.json)
+    failed = _diagnose_all(jobs, show)
     if isinstance(show, _Report):
         show.finish()
     return 1 if failed or paths.unreadable else 0
@@ -193,7 +193,7 @@ class _Finding:
     digest: str
 
 
-def _diagnose_all(jobs: Sequence[_Job], show: Any, *, json: bool) -> int:
+def _diagnose_all(jobs: Sequence[_Job], show: Any) -> int:
     """Diagnose jobs one after the other; return how many could not be read."""
     from llm_scheduler.cli.console import StatusLine
     from llm_scheduler.cli.render import printable
@@ -204,7 +204,7 @@ def _diagnose_all(jobs: Sequence[_Job], show: Any, *, json: bool) -> int:
             log = job.logs[0]
             status.update(f"Reading {printable(log)}, {number} of {len(jobs)}")
             try:
-                finding = _diagnose(job, with_digest=json)
+                finding = _diagnose(job)
             except (LogError, OSError) as error:
                 failed += 1
                 status.clear()
@@ -218,9 +218,8 @@ def _diagnose_all(jobs: Sequence[_Job], show: Any, *, json: bool) -> int:
     return failed
 
 
-def _diagnose(job: _Job, *, with_digest: bool) -> _Finding:
-    from llm_scheduler.diagnosis import diagnose_log
-    from llm_scheduler.logs import digest_log
+def _diagnose(job: _Job) -> _Finding:
+    from llm_scheduler.diagnosis.api import examine_log
 
     with tempfile.TemporaryDirectory() as folder:
         copy = str(Path(folder, "stdin"))
@@ -229,7 +228,7 @@ def _diagnose(job: _Job, *, with_digest: bool) -> _Finding:
                 shutil.copyfileobj(_binary_stdin(), file)
         paths = [copy if log == STDIN else log for log in job.logs]
         catalog = load_with_warnings()
-        diagnosis = diagnose_log(
+        diagnosis, found = examine_log(
             paths,
             record=job.record,
             catalog=catalog,
@@ -237,9 +236,7 @@ def _diagnose(job: _Job, *, with_digest: bool) -> _Finding:
         )
         if not diagnosis.job_id:
             diagnosis = diagnosis.model_copy(update={"job_id": parse_job_id(job.logs[0])})
-        digest = ""
-        if with_digest:
-            digest = digest_log(paths, compare_with=job.compare_with).text
+        digest = found.text
     if STDIN in job.logs:
         evidence = tuple(
             item.model_copy(update={"file": STDIN if item.file == copy else item.file})

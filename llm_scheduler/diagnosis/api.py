@@ -11,7 +11,7 @@ from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.diagnosis.rules import diagnose
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.errors import LogError, UsageError
-from llm_scheduler.logs import known_lines, scan_log
+from llm_scheduler.logs import LogDigest, LogText, known_lines, make_digest, scan_log
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -48,22 +48,62 @@ def diagnose_log(
         When no log can be read and there is no record either, or when one to compare
         with can't be read.
     """
-    paths = _check_paths(path_or_paths)
     catalog = catalog if catalog is not None else load_catalog()
-    logs = [scan_log(path, literals=catalog.literals) for path in paths]
-    unreadable = [log for log in logs if log.problem and not log.lines]
-    if record is None and len(unreadable) == len(logs):
-        raise LogError(unreadable[0].file, unreadable[0].problem)
-    known = _read_known(_list_paths(compare_with), catalog)
+    logs = _read_logs(path_or_paths, record, catalog)
+    known = known_lines(_read_good(compare_with, catalog))
     return diagnose(logs, record, catalog=catalog, job_id=job_id, known=known)
 
 
-def _read_known(paths: Sequence[Path], catalog: Catalog) -> frozenset[str]:
-    logs = [scan_log(path, literals=catalog.literals) for path in paths]
+def examine_log(
+    path_or_paths: PathOrPaths,
+    *,
+    record: JobRecord | None = None,
+    catalog: Catalog | None = None,
+    job_id: str | None = None,
+    compare_with: PathOrPaths = (),
+    max_chars: int = 4000,
+) -> tuple[Diagnosis, LogDigest]:
+    """Return the diagnosis of one job, and the digest of its logs.
+
+    The logs are read once, and what proves the diagnosis stands first in the digest.
+
+    Parameters
+    ----------
+    path_or_paths, record, catalog, job_id, compare_with
+        As for `diagnose_log`.
+    max_chars
+        Longest text of the digest.
+
+    Raises
+    ------
+    UsageError, LogError
+        As for `diagnose_log`.
+    """
+    catalog = catalog if catalog is not None else load_catalog()
+    logs = _read_logs(path_or_paths, record, catalog)
+    good = _read_good(compare_with, catalog)
+    diagnosis = diagnose(logs, record, catalog=catalog, job_id=job_id, known=known_lines(good))
+    return diagnosis, make_digest(logs, max_chars=max_chars, compare_with=good)
+
+
+def _read_logs(
+    path_or_paths: PathOrPaths,
+    record: JobRecord | None,
+    catalog: Catalog,
+) -> list[LogText]:
+    logs = [scan_log(path, literals=catalog.literals) for path in _check_paths(path_or_paths)]
+    unreadable = [log for log in logs if log.problem and not log.lines]
+    if record is None and len(unreadable) == len(logs):
+        raise LogError(unreadable[0].file, unreadable[0].problem)
+    return logs
+
+
+def _read_good(path_or_paths: PathOrPaths, catalog: Catalog) -> list[LogText]:
+    logs = [scan_log(path, literals=catalog.literals) for path in _list_paths(path_or_paths)]
     for log in logs:
         if log.problem and not log.lines:
             raise LogError(log.file, log.problem)
-    return known_lines(logs)
+    return logs
 
 
 def _list_paths(path_or_paths: PathOrPaths) -> list[Path]:

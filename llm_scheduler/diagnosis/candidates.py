@@ -11,7 +11,7 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.causes import Cause, Role
 from llm_scheduler.diagnosis.flow import Flow
 from llm_scheduler.diagnosis.hints import exception_values
-from llm_scheduler.logs.models import LogText, Traceback
+from llm_scheduler.logs.models import LogLine, LogText, Traceback
 from llm_scheduler.logs.tracebacks import find_tracebacks, traceback_key
 
 GENERIC_LINE = "python-error-line"
@@ -27,9 +27,10 @@ UNREAD_LINE = "error-line"
 _VAGUE = frozenset({UNREAD_LINE, "step-failed"})
 _MAX_MESSAGE = 160
 _LOOKUPS = frozenset({"KeyError", "AttributeError", "IndexError", "StopIteration", "Empty"})
-_HEADER = re.compile(
+_HEADER = noise.compile_words(
     r"(?i)\b(?:error|fatal|exception|erreur|fehler)\b.*(?::|#\s*\d+)\s*$"
-    r"|^\W*(?:(?:fatal|internal|input|user|run-?time) )*(?:error|exception|e r r o r)s?\W*$",
+    r"|^\W*(?:(?:fatal|internal|input|user|run-?time) )*"
+    r"(?:error|exception|e r r o r)s?(?:\W*| \d+(?: \(.*\))?\s*)$",
 )
 """A line that announces an error; the next one says which."""
 _BELOW = 3
@@ -37,6 +38,7 @@ _SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|qsub|bsub|esub)\b")
 _DEMOTED: dict[Role, Role] = {"cause": "hint", "symptom": "harmless"}
 """What is left of a match where the line itself says that the program goes on."""
 _MAX_FRAMES = 4
+_Matches = list[tuple[Cause, dict[str, str]]]
 _MAX_NOTES = 6
 _PYTHON = "python"
 
@@ -115,7 +117,7 @@ def _best_general(
     catalog: Catalog,
 ) -> tuple[Cause, dict[str, str]] | None:
     """Return what a line says by its general words, where no other cause takes it."""
-    if any(not is_general(cause) for cause, _ in matches):
+    if any(not is_general(cause) and not cause.submission for cause, _ in matches):
         return None
     values = {"message": text.strip()[:_MAX_MESSAGE]}
     known = [cause for cause, _ in matches if cause.id != UNREAD_LINE]
@@ -129,14 +131,20 @@ def _best_general(
 
 def _is_told_below(index: int, header: Candidate, matched: dict[int, Candidate]) -> bool:
     """Tell whether a line only announces an error that a line below it names."""
-    below = (matched.get(index + i) for i in range(1, _BELOW + 1))
-    return any(x is not None and x.role == header.role and x.cause.id not in _VAGUE for x in below)
+    is_vague = header.cause.id in _VAGUE
+    for at in range(index + 1, index + 1 + _BELOW):
+        below = matched.get(at)
+        if below is None or below.role == "harmless" or below.cause.id in _VAGUE:
+            continue
+        if is_vague or below.role == header.role:
+            return True
+    return False
 
 
 def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
     found: dict[int, Candidate] = {}
+    unread: list[tuple[int, bool, _Matches]] = []
     header = -_BELOW - 1
-    last = noise.last_words(log)
     for index, line in enumerate(log.lines):
         if announces(line.text):
             header = index
@@ -147,22 +155,30 @@ def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
             # Some patterns ask for the start of a line.
             matches = catalog.match(bare)
             best = _best([match for match in matches if not is_general(match[0])], bare)
-        is_error = index - header <= _BELOW or noise.says_error(line.text)
-        if best is None and (is_error or (index in last and noise.gives_up(line.text))):
-            best = _best_general(matches, line.text, catalog)
         if best is None:
+            is_error = index - header <= _BELOW or noise.says_error(line.text)
+            unread.append((index, is_error, matches))
+        else:
+            found[index] = _make_candidate(line, *best)
+    last = noise.last_words(log, {i for i, x in found.items() if x.role in {"symptom", "verdict"}})
+    for index, is_error, matches in unread:
+        line = log.lines[index]
+        if not is_error and not (index in last and noise.gives_up(line.text)):
             continue
-        cause, values = best
-        role: Role = cause.role
-        if not is_error and is_general(cause) and role == "cause":
-            role = "hint"  # nothing calls it an error; only its place at the end does
-        lived = noise.went_on(line.text)
-        if lived:
-            role = _DEMOTED.get(role, role)
-        found[index] = Candidate(
-            cause, role, line.file, line.number, line.text, values, said_to_live=lived
-        )
-    return found
+        if not noise.is_of_launcher(line.text):
+            best = _best_general(matches, line.text, catalog)
+            if best is not None:
+                made = _make_candidate(line, *best)
+                # Without a word of error only its place at the end tells.
+                weak = made.role == "cause" and not is_error
+                found[index] = replace(made, role="hint") if weak else made
+    return dict(sorted(found.items()))
+
+
+def _make_candidate(line: LogLine, cause: Cause, values: dict[str, str]) -> Candidate:
+    lived = noise.went_on(line.text)
+    role: Role = _DEMOTED.get(cause.role, cause.role) if lived else cause.role
+    return Candidate(cause, role, line.file, line.number, line.text, values, said_to_live=lived)
 
 
 def _best(

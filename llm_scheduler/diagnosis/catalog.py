@@ -6,6 +6,7 @@ time proportional to the line, whatever the pattern and the line are.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -216,10 +217,26 @@ def _find_files(folder: str, problems: list[CatalogProblem]) -> list[Path]:
         problems.append(CatalogProblem(folder, 0, "is neither a folder nor a file"))
         return []
     try:
-        return sorted(file for file in path.iterdir() if file.suffix == ".toml" and file.is_file())
+        named = sorted(file for file in path.iterdir() if file.suffix == ".toml")
     except OSError as exc:
         problems.append(CatalogProblem(folder, 0, f"can't be read: {exc.strerror or exc}"))
         return []
+    wrong = {file: _why_no_file(file) for file in named}
+    problems += [CatalogProblem(str(file), 0, why) for file, why in wrong.items() if why]
+    return [file for file in named if not wrong[file]]
+
+
+def _why_no_file(path: Path) -> str:
+    """Return why a path can't be read like a file; empty when it can."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as exc:
+        if path.is_symlink():
+            return f"is a link that leads nowhere: {exc.strerror or exc}"
+        return f"can't be read: {exc.strerror or exc}"
+    if stat.S_ISDIR(mode):
+        return "is a folder; name it in LLM_SCHEDULER_CATALOG itself"
+    return "" if stat.S_ISREG(mode) else "is no ordinary file"
 
 
 class _Reading:
@@ -231,6 +248,7 @@ class _Reading:
         self.problems: list[CatalogProblem] = []
         self._remedies: list[Entry] = []
         self._entries: dict[str, Entry] = {}
+        self._left_out: list[Entry] = []
 
     def copy(self) -> _Reading:
         """Return a copy that can be read on without changing this one."""
@@ -240,6 +258,7 @@ class _Reading:
         other.problems += self.problems
         other._remedies += self._remedies
         other._entries |= self._entries
+        other._left_out += self._left_out
         return other
 
     def add_files(self, paths: Sequence[Path], *, check_patterns: bool = True) -> None:
@@ -252,6 +271,7 @@ class _Reading:
                     continue
                 cause = parse_cause(entry, self.problems, check_patterns=check_patterns)
                 if cause is None:
+                    self._left_out.append(entry)
                     continue
                 if cause.id in own:
                     first = own[cause.id]
@@ -281,12 +301,31 @@ class _Reading:
         for cause in list(self.causes.values()):
             if cause.beats:
                 self._check_beats(cause)
+        for entry in self._left_out:
+            self._check_unused_beats(entry)
+
+    def _check_unused_beats(self, entry: Entry) -> None:
+        """Tell also this mistake of an entry that others keep from being used."""
+        beats = entry.table.get("beats")
+        for other in beats if isinstance(beats, list) else ():
+            wrong = self._why_unknown(other) if isinstance(other, str) else ""
+            if wrong:
+                message = f"cause {entry.table.get('id')!r}: `beats` {wrong}"
+                self._complain(entry, "beats", message)
+
+    def _why_unknown(self, cause_id: str) -> str:
+        """Return why no cause of this name can be beaten; empty when there is one."""
+        if cause_id in self.causes:
+            return ""
+        if any(entry.table.get("id") == cause_id for entry in self._left_out):
+            return f"names {cause_id!r}, which is left out for its own mistakes"
+        return f"names the unknown cause {cause_id!r}{suggest(cause_id, self.causes)}"
 
     def _check_beats(self, cause: Cause) -> None:
         good = []
         for other in cause.beats:
             if other not in self.causes:
-                wrong = f"names the unknown cause {other!r}{suggest(other, self.causes)}"
+                wrong = self._why_unknown(other)
             elif other == cause.id or self._reaches(other, cause.id):
                 wrong = f"names {other!r}, which itself beats {cause.id!r}"
             else:

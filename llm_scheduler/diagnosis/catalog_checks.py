@@ -15,47 +15,13 @@ from pydantic import ValidationError
 from llm_scheduler.diagnosis.candidates import is_general
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.catalog_entries import WITHOUT_CONDITION, quiet
-from llm_scheduler.diagnosis.causes import Cause
+from llm_scheduler.diagnosis.causes import STATES, Cause
 from llm_scheduler.diagnosis.models import Diagnosis
-from llm_scheduler.diagnosis.patterns import literals_of
+from llm_scheduler.diagnosis.patterns import ORDINARY, literals_of
 from llm_scheduler.diagnosis.rules import diagnose
 from llm_scheduler.diagnosis.texts import fields_of, render, render_title
 from llm_scheduler.diagnosis.trials import Trial, try_cause
 from llm_scheduler.engine.records import JobRecord
-
-ORDINARY = (
-    "Starting job 1234 on node017 at Mon Mar  3 10:00:00 CET 2025",
-    "Loading module gcc/12.2.0",
-    "Reading input file /scratch/user/run/input.nml",
-    "step 1200 of 5000, t = 0.12 s, residual = 1.3e-06",
-    "Epoch 3/10: 100%|██████████| 938/938 [00:12<00:00, 76.2it/s, loss=0.12]",
-    "iteration 17: energy = -1523.44 eV, error = 0.0031",
-    "error: 0.01",
-    "max error = 1.2e-09",
-    "0 errors, 3 warnings",
-    "no errors found",
-    "relative error below tolerance, converged",
-    "WARNING: using the default value for timeout (30 s)",
-    "DeprecationWarning: np.float is a deprecated alias",
-    "INFO: retrying the connection in 5 s",
-    "connected to server after 2 retries",
-    "Writing output to results/out.h5",
-    "memory used: 1.2 GB of 4.0 GB",
-    "Memory limit is 16 GB, time limit is 24:00:00",
-    "All files were found.",
-    "license accepted",
-    "Number of failed points: 0",
-    "test_exceptions.py ...... passed",
-    "Using 4 MPI ranks with 8 OpenMP threads each",
-    "GPU 0: NVIDIA A100-SXM4-40GB, driver 535.104",
-    "Elapsed time: 00:12:45",
-    "job finished successfully",
-    "exit code 0",
-    "Done.",
-    "a b c d e f g",
-    "0.1 0.2 0.3 0.4",
-)
-"""Lines of jobs that are well; a pattern found in one of them is too broad."""
 
 KNOWN_FIELDS = frozenset(
     {
@@ -132,7 +98,11 @@ def _check_examples(cause: Cause, catalog: Catalog, folder: Path) -> Iterator[_T
 
 
 def _say_other(cause: Cause, trial: Trial) -> _Told:
-    message = f"its `example` is explained by {_name(trial)}. {' '.join(trial.reasons)}"
+    if trial.diagnosis.category in {"success", "unknown"}:
+        said = f"does not count: its diagnosis would be `{trial.diagnosis.category}`"
+    else:
+        said = f"is explained by {_name(trial)}"
+    message = f"its `example` {said}. {' '.join(trial.reasons)}"
     same = trial.diagnosis.category == cause.category
     return ("warning" if same else "error"), message
 
@@ -170,8 +140,11 @@ def try_text(cause: Cause, text: str, catalog: Catalog, folder: Path) -> Trial:
 
 def diagnose_record(fields: dict[str, Any], catalog: Catalog) -> Diagnosis | str:
     """Diagnose a job of which only the record is known; a text when it is no record."""
+    state = str(fields.get("state", "FAILED"))
+    if state not in STATES:
+        return f"state: {state!r} is unknown; there are: {', '.join(sorted(STATES))}"
     try:
-        record = JobRecord.model_validate({"job_id": "1", "state": "FAILED", **fields})
+        record = JobRecord.model_validate({"job_id": "1", **fields, "state": state})
     except ValidationError as exc:
         error = exc.errors()[0]
         return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
@@ -192,12 +165,17 @@ def _check_patterns(cause: Cause) -> Iterator[_Told]:
 
 def _check_texts(cause: Cause) -> Iterator[_Told]:
     groups = {name for x in cause.patterns for name in re2.compile(x, quiet()).groupindex}
-    unknown = sorted(fields_of(cause.title) - groups - KNOWN_FIELDS)
-    if unknown:
-        yield (
-            "warning",
-            f"`title` needs {{{unknown[0]}}}, which no pattern names; put it into [[...]]",
-        )
+    templates = [("title", cause.title), ("explanation", cause.explanation)]
+    templates += [
+        ("remedies", text) for x in cause.remedies for text in (x.summary, x.details) if text
+    ]
+    for name, template in templates:
+        unknown = sorted(fields_of(template) - groups - KNOWN_FIELDS)
+        if unknown:
+            yield (
+                "warning",
+                f"`{name}` needs {{{unknown[0]}}}, which no pattern names; put it into [[...]]",
+            )
     names = {name: f"the {name}" for name in (*groups, *KNOWN_FIELDS)}
     for values in ({}, names):
         texts = {
@@ -209,6 +187,8 @@ def _check_texts(cause: Cause) -> Iterator[_Told]:
                 yield "error", f"`{key}` shows its template: {_short(text)}"
                 return
     count = count_sentences(texts["explanation"])
+    if texts["explanation"] and not _SENTENCE.search(texts["explanation"].rstrip('`)"')[-1:]):
+        yield "warning", "`explanation` does not end with a full stop"
     if cause.explanation and not _MIN_SENTENCES <= count <= _MAX_SENTENCES:
         yield "warning", f"`explanation` should have two or three sentences, not {count}"
 
@@ -216,7 +196,7 @@ def _check_texts(cause: Cause) -> Iterator[_Told]:
 def count_sentences(text: str) -> int:
     """Count the sentences of a text; signs in code and abbreviations end none."""
     plain = _ABBREVIATION.sub("x", _CODE.sub("x", text))
-    return len(_SENTENCE.findall(plain))
+    return sum(bool(part.strip(" )\"'")) for part in _SENTENCE.split(plain))
 
 
 def _check_complete(cause: Cause) -> Iterator[_Told]:

@@ -12,10 +12,26 @@ from pydantic import BaseModel, ValidationError
 
 from llm_scheduler.diagnosis.catalog_files import CatalogProblem, Entry
 from llm_scheduler.diagnosis.causes import Cause, RecordCondition, RemedyTemplate
+from llm_scheduler.diagnosis.patterns import is_everywhere
+from llm_scheduler.diagnosis.texts import render
 
 WITHOUT_CONDITION = frozenset({"peak-near-limit"})
 """Causes that the rules give themselves, from several facts."""
 
+_TYPES = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number without quotes",
+    "float_type": "a number",
+    "float_parsing": "a number without quotes",
+    "string_type": "a text in quotes",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a table: { key = value }",
+    "model_type": "a table: { key = value }",
+}
+_CONDITIONS = ("patterns", "exceptions", "exceptions_language", "record")
+_FIELD = re.compile(r"\{([a-z_]\w*)\}")
 _TABLES: dict[str, type[BaseModel]] = {"remedies": RemedyTemplate, "record": RecordCondition}
 
 
@@ -27,19 +43,18 @@ def parse_cause(
 ) -> Cause | None:
     """Return the cause of an entry, or ``None`` after adding what is wrong to `problems`."""
     name = f"cause {entry.table['id']!r}" if "id" in entry.table else "cause without id"
+    cause = None
+    found: list[CatalogProblem] = []
     try:
         cause = Cause.model_validate(entry.table)
     except ValidationError as exc:
-        wrong = _explain_errors(name, entry, exc, Cause)
-        wrong += _find_bad_patterns(name, entry, {"patterns": entry.table.get("patterns")})
-        problems += sorted(wrong, key=lambda problem: problem.line)
-        return None
-    found = [CatalogProblem(entry.place.file, *wrong) for wrong in _find_lacks(name, entry, cause)]
+        found += _explain_errors(name, entry, exc, Cause)
+        # An entry that is used shows them in a text; `catalog check` tells them.
+        found += _find_open_brackets(name, entry)
+    found += [CatalogProblem(entry.place.file, *lack) for lack in _find_lacks(name, entry)]
     if check_patterns:
-        reasons = cause.record.reasons if cause.record else ()
-        patterns = {"patterns": cause.patterns, "reasons": reasons}
-        found += _find_bad_patterns(name, entry, patterns)
-    problems += found
+        found += _find_bad_patterns(name, entry)
+    problems += sorted(found, key=lambda problem: problem.line)
     return None if found else cause
 
 
@@ -79,27 +94,49 @@ def quiet() -> Any:
     return options
 
 
-def _find_lacks(name: str, entry: Entry, cause: Cause) -> Iterator[tuple[int, str]]:
-    conditions = (cause.patterns, cause.exceptions, cause.exceptions_language, cause.record)
-    if not any(conditions) and cause.id not in WITHOUT_CONDITION:
+def _find_lacks(name: str, entry: Entry) -> Iterator[tuple[int, str]]:
+    table = entry.table
+    if (
+        not any(table.get(key) for key in _CONDITIONS)
+        and str(table.get("id")) not in WITHOUT_CONDITION
+    ):
         yield entry.place.line, f"{name}: needs `patterns`, `exceptions` or `record`"
-    if not cause.explanation.strip() and cause.role != "harmless":
+    if not str(table.get("explanation", "")).strip() and table.get("role") != "harmless":
         message = "needs `explanation`: two or three sentences for the one whose job failed"
         yield entry.place.line, f"{name}: {message}"
 
 
-def _find_bad_patterns(
-    name: str,
-    entry: Entry,
-    patterns: Mapping[str, object],
-) -> Iterator[CatalogProblem]:
-    for key, values in patterns.items():
-        for pattern in values if isinstance(values, (list, tuple)) else ():
-            reason = find_error(pattern) if isinstance(pattern, str) else ""
+def _find_open_brackets(name: str, entry: Entry) -> Iterator[CatalogProblem]:
+    for key in ("title", "explanation"):
+        text = entry.table.get(key)
+        if isinstance(text, str) and shows_template(text):
+            message = f"{name}: `{key}` shows its template: each [[ needs its ]]"
+            yield CatalogProblem(entry.place.file, entry.line_of(key), message)
+
+
+def shows_template(template: str) -> bool:
+    """Tell whether signs of a template are left in its text."""
+    names = dict.fromkeys(_FIELD.findall(template), "x")
+    texts = (render(template, values) for values in ({}, names))
+    return any(sign in text for text in texts for sign in ("[[", "]]"))
+
+
+def _find_bad_patterns(name: str, entry: Entry) -> Iterator[CatalogProblem]:
+    record = entry.table.get("record")
+    reasons = record.get("reasons") if isinstance(record, dict) else ()
+    for key, values in (("patterns", entry.table.get("patterns")), ("reasons", reasons)):
+        for pattern in values if isinstance(values, list) else ():
+            if not isinstance(pattern, str) or not pattern:
+                continue
+            reason = find_error(pattern)
             if reason:
-                line = entry.line_of(key, pattern)
-                message = f"{name}: pattern {pattern!r} is no RE2 expression: {reason}"
-                yield CatalogProblem(entry.place.file, line, message)
+                wrong = f"is no RE2 expression: {reason}"
+            elif is_everywhere(re2.compile(pattern, quiet())):
+                wrong = "is found in nearly every text: the cause would explain every job"
+            else:
+                continue
+            where = entry.line_of(key, pattern)
+            yield CatalogProblem(entry.place.file, where, f"{name}: pattern {pattern!r} {wrong}")
 
 
 def find_error(pattern: str) -> str:
@@ -152,4 +189,8 @@ def _say(kind: str, key: str, value: object, message: str, known: set[str]) -> s
         return f"`{key}` is {value!r}; write lower-case words joined by hyphens"
     if kind == "tuple_type":
         return f"`{key}` must be a list: {key} = [ ... ]"
+    if kind.startswith(("less_than", "greater_than")):
+        return f"`{key}` is {value!r}; {message.replace('Input should be', 'it must be')}"
+    if kind in _TYPES:
+        return f"`{key}` is {value!r}; write {_TYPES[kind]}"
     return f"`{key}`: {message.removeprefix('Value error, ')}"

@@ -40,7 +40,8 @@ def say_problems(problems: Sequence[CatalogProblem]) -> str:
     """Return sentences that name the first problem and what to do; empty without problems."""
     if not problems:
         return ""
-    more = f" There are {len(problems) - 1} more." if len(problems) > 1 else ""
+    count = len(problems) - 1
+    more = f" There {'is' if count == 1 else 'are'} {count} more." if count else ""
     return (
         f"The catalogue of causes has a mistake: {problems[0]}.{more} "
         "Run `llm-scheduler catalog check`."

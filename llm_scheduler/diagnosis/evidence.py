@@ -10,6 +10,7 @@ from llm_scheduler.diagnosis.accounting import describe_record
 from llm_scheduler.diagnosis.candidates import Candidate, announces
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.models import Evidence
+from llm_scheduler.diagnosis.noise import is_of_launcher
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
 from llm_scheduler.logs.ranking import WEAK, rank_lines
@@ -45,7 +46,7 @@ def choose_evidence(
         # Ranks repeat each other; one of a text is enough.
         if key in seen or any(item.text.strip() == other.text.strip() for other in found):
             continue
-        if len(found) >= _FEW and item in beside:
+        if item in beside and len(found) >= _FEW:
             continue
         seen.add(key)
         found.append(item)
@@ -80,6 +81,8 @@ def _in_order(
         if chosen.traceback is None:
             yield from _same_kind(chosen, choice.others)
             yield from _around(chosen, logs)
+            yield from _same_category(chosen, choice.others)
+            yield from _beside(chosen, logs)
     if from_record is not None:
         yield from_record
     for other in choice.others[:_MAX_OTHERS]:
@@ -103,6 +106,15 @@ def _same_kind(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[Evide
         yield _line(other.file, other.line, other.text)
 
 
+def _same_category(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[Evidence]:
+    """Return the strongest line of another cause that comes to the same."""
+    for other in others:
+        is_same = other.cause.category == chosen.cause.category
+        if is_same and other.cause is not chosen.cause and other.role in {"cause", "symptom"}:
+            yield _line(other.file, other.line, other.text)
+            return
+
+
 def _around(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
     """Return the lines that belong to a message of several lines.
 
@@ -122,7 +134,8 @@ def _around(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]
             found.append(line)
     if announces(candidate.text):
         found += below[1:2]
-    found += [line for line in reversed(above) if _SAYS_WHAT.search(line.text)][:1]
+    told = [line for line in reversed(above) if _SAYS_WHAT.search(line.text)]
+    found += ([line for line in told if announces(line.text)] or told)[:1]
     found += [line for line in below if _SAYS_WHAT.search(line.text)][:1]
     yield from (_line(line.file, line.number, line.text) for line in found)
 
@@ -132,7 +145,9 @@ def _beside(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]
     lines = next((log.lines for log in logs if log.file == candidate.file), ())
     at = next((i for i, line in enumerate(lines) if line.number == candidate.line), None)
     if at is not None:
-        for line in (*_below(lines, at)[:1], *_above(lines, at)[-1:]):
+        # A title below belongs to the next message.
+        below = [line for line in _below(lines, at)[:1] if not announces(line.text)]
+        for line in (*below, *_above(lines, at)[-1:]):
             yield _line(line.file, line.number, line.text)
 
 
@@ -140,6 +155,8 @@ def _below(lines: Sequence[LogLine], at: int) -> list[LogLine]:
     """Return the lines below a line, up to the end of its block."""
     below: list[LogLine] = []
     for line in lines[at + 1 : at + 1 + _MAX_BELOW]:
+        if is_of_launcher(line.text):
+            break
         if not _RULER.match(line.text):
             below.append(line)
         elif below and line.text.strip():
@@ -174,11 +191,15 @@ def _of_candidate(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evi
 
 
 def _message_of(exception: Traceback, logs: Sequence[LogText]) -> Iterator[Evidence]:
-    """Return the line with the message, where notebooks print it below the frames."""
-    headline = f"{exception.exception.rsplit('.', 1)[-1]}: {exception.message}"
+    """Return the line with the message, where it stands below the name of the exception."""
     lines = next((log.lines for log in logs if log.file == exception.file), ())
+    headline = f"{exception.exception.rsplit('.', 1)[-1]}: {exception.message}"
     for line in lines:
-        if line.number > exception.message_line and headline in line.text:
+        # Notebooks print it again below the frames, other languages on the next line.
+        near = exception.message_line < line.number <= exception.last_line
+        if (near and exception.message in line.text) or (
+            line.number > exception.message_line and headline in line.text
+        ):
             yield _line(line.file, line.number, line.text)
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import re2
@@ -10,7 +11,7 @@ import re2
 from llm_scheduler.logs.models import LogText
 
 
-def _compile(expression: str, *, ignore_case: bool = True) -> Any:
+def compile_words(expression: str, *, ignore_case: bool = True) -> Any:
     """Compile with RE2: these run on every line that was kept, and `re` is slow at words."""
     options = re2.Options()
     options.log_errors = False
@@ -18,24 +19,25 @@ def _compile(expression: str, *, ignore_case: bool = True) -> Any:
     return re2.compile(expression, options)
 
 
-_WENT_ON = _compile(
+_WENT_ON = compile_words(
     r"\bwarn(?:ing)?\b|\bretry(?:ing)?\b|\bwill retry\b|\bignor(?:ing|ed)\b|\bskipp(?:ing|ed)\b"
     r"|\bcontinu(?:ing|e with)\b|\brecover(?:ed|ing)\b|\bfall(?:ing)? ?back\b"
     r"|\bcaught\b|\bhandled\b|\bdeprecat|\b(?:INFO|DEBUG)\b|\b(?:0|no) errors?\b|\bgoing on\b"
     r"|\brecomput|\brecalculat|\bfailed over\b|\binstead\b"
+    r"|\bswitching to\b"
     r"|, (?:now )?(?:computing|using|creating|generating|building|making|restarting)\b"
     r"|\b[A-Z][a-z]+Warning: |\bthis is expected\b|\bas expected\b|\bintentional",
 )
 """Words of programs that met an error and live on."""
 
-MILD = _compile(r"\bwarn|INFO|DEBUG|deprecat")
+MILD = compile_words(r"\bwarn|INFO|DEBUG|deprecat")
 
-_FORWARDED = _compile(
+_FORWARDED = compile_words(
     r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b|\bcaught signal\b"
 )
 """What PyTorch and UCX catch and then end the program by."""
 
-_ALWAYS_NOISE = _compile(
+_ALWAYS_NOISE = compile_words(
     r"^\s*$|^\s|^[-=*#_~+.|>]{3,}|^[^\pL\pN_]*$"
     r"|^srun: (?:error|fatal|warning|Job step aborted|Terminating|First task|interrupt|forcing)"
     r"|^(?:slurmstepd|slurmd|salloc|sbatch|wandb|PBS|=>> PBS)\b"
@@ -69,21 +71,21 @@ _PREFIX = re.compile(
 """The mark of the rank or node that wrote a line, as ``srun -l`` and MPI put it, and
 the time of a line."""
 
-PROGRESS = _compile(
+PROGRESS = compile_words(
     r"\b(?:epoch|iter(?:ation)?|step|batch|generation|cycle)s?\b\W{0,3}\d|\d+/\d+ \[",
 )
 """Words of a program in the middle of its work."""
 
-ALARM = _compile(
+ALARM = compile_words(
     r"error|exception|traceback|fatal|fail|abort|killed|exit(?:ed)? (?:code|status|with)|signal"
     r"|core dump|\berreur|\bfehler",
 )
 
-_SAYS_ERROR = _compile(
+_SAYS_ERROR = compile_words(
     r"\b(?:error|e r r o r|erreur|fehler|fatal|aborted|aborting|failed|failure|panic)\b"
     r"|\w(?:Error|Exception)\b",
 )
-_NO_ERROR = _compile(
+_NO_ERROR = compile_words(
     r"\(errors?\)|\b(?:failed|failures?|errors?|aborted|killed|rejected)(?: \w+)? ?[=:] ?0\b"
     r"|\bno (?:error|failure)|\b0 (?:error|fail)|(?:errors?|failed|failures?) ?[=:] ?[-+\d.]"
     r"|\berrors? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
@@ -95,13 +97,21 @@ _NO_ERROR = _compile(
 )
 """Quantities, options and names with the word error in them."""
 
-_GIVES_UP = _compile(
+_GIVES_UP = compile_words(
     r"\b(?:giving up|gave up|refus(?:ing|es|ed) to|no longer possible|aborting|quitting"
     r"|bailing out)\b"
-    r"|\b(?:cannot|can ?not|can.t|couldn.?t|could not|unable to|failed to|impossible to) \w"
+    r"|\b(?:cannot|can ?not|can.t|couldn.?t|could not|unable to|failed to|impossible to) "
+    r"(?:proceed|continue|go on|(?:re)?start|run|open|find|read|(?:un)?load|write|create|make"
+    r"|access|connect|allocate|locate|execute|import|parse|determine|initiali[sz]e|get|set|be|acquire"
+    r"|resolve|compute|handle|reach|obtain|convert|apply|use|build|compile|save|store|send|receive"
+    r"|bind|map|(?:un)?mount|attach|register|launch|spawn|fork|solve|converge|match|process|complete"
+    r"|finish|perform|understand|recogni[sz]e|verify|validate|decode|extract|fetch|download|stat)\b"
+    r"|\bout of (?:bounds|range)\b|\b(?:exploded|blew up|blown up)\b|\bfile \S+ is empty\b"
     r"|\bdoes not contain\b|\billegal \w|\bbad (?:value|input|format|argument|option|number|file)\b"
     r"|\bno (?:\w+ )?(?:files?|inputs?|arguments?|options?|data) (?:given|specified|provided"
     r"|found|supplied)\b"
+    r"|^\s*!{2,}\s*\w|\bduplicate (?:key|entry|option|name|section)\b"
+    r"|^\S+\.\w+:\d+: (?:expected|unexpected|unknown|invalid|bad|missing)\b"
     r"|^usage: |\btimed out\b|\bwithout convergence\b|\bstopping(?: now| the \w+| here)?[.!]?$"
     r"|\b(?:no such|not found|does ?n.?t exist|does not exist|not recogni[sz]ed|is not (?:valid"
     r"|defined|set|supported|allowed|permitted|available|installed)|permission denied|undefined"
@@ -110,36 +120,36 @@ _GIVES_UP = _compile(
     r"|attempt to \w+ (?:an? )?(?:nil|undefined)"
     r"|must be (?:set|given|specified|positive)|is required|requires? at least)\b"
     r"|\b(?:exited|returned|failed|ended|terminated|exiting) with (?:an? )?"
-    r"(?:error |non-?zero |exit )*(?:code|status)\b"
+    r"(?:error |non-?zero |exit )*(?:code|status):? [1-9]"
     r"|\bunknown (?:option|argument|command|keyword|key|variable|type)\b"
     r"|\binvalid (?:\w+ ){0,2}(?:option|argument|value|input|key|keyword|parameter)\b",
 )
 """Words of a program that can't go on; they tell where they are its last ones."""
 
-ANSWERED = _compile(
+ANSWERED = compile_words(
     r"\bretry|\b(?:attempt|try) \d|\bfall(?:ing|s)? ?back|\btrying (?:again|another|the next|next)"
     r"|\bwill be (?:ignored|skipped)|\bre-?connect",
 )
 """What a program writes below an error that it met and goes on from."""
 
-_ROW = _compile(
+_ROW = compile_words(
     r"^\s+(?:\S+\s+){0,4}\S*=\s*[-+]?\d+\.\d"
     r"|^\s+(?:[-+]?\d+(?:\.\d*)?(?:[edED][-+]?\d+)?\s+)+[-+]?\d+\.\d*(?:[edED][-+]?\d+)?\s*$",
 )
 """Results, which Fortran programs write behind a space."""
 
-SITE = _compile(
+SITE = compile_words(
     r"^/(?:software|opt|usr|etc|apps?|cvmfs|sw|cm)/|easybuild|/[lL]mod/", ignore_case=False
 )
 
-_SEVERAL = _compile(
+_SEVERAL = compile_words(
     r"(?i:\brank ?\d)|\bmpirun\b|\bmpiexec\b|MPI_|local_rank|SLURM_(?:LOCALID|PROCID)"
     r"|torch[./]distributed|^\[?\d+\]?: |Process \w*(?:Process|PoolWorker)-\d+|Exception in thread"
     r"|srun: error: \S+: tasks? \S+:|Global rank",
     ignore_case=False,
 )
 
-_SUCCESS = _compile(
+_SUCCESS = compile_words(
     r"\b(?:job|all|calculation|simulation|run|training|everything|computation) (?:is |has )?"
     r"(?:done|finished|complete[d]?|ended)\b|\bcompleted\b|\bsuccess(?:ful|fully)?\b"
     r"|\bgoal reached\b|\bnormal termination\b|\btraining complete\b|^\s*(?:all )?done[.!]?\s*$"
@@ -147,6 +157,28 @@ _SUCCESS = _compile(
     r"|(?: |\t)done[.!]?\s*$|\b(?:results?|output|data) (?:was |were )?(?:written|saved) "
     r"(?:to|in)\b",
 )
+
+_SCRIPT_END = compile_words(
+    r"\b(?:job|script|all|everything) (?:is |has )?(?:done|finished|complete[d]?|ended)\b"
+    r"|^(?:real|user|sys)\s+[\d.m]+|^\s*(?:all )?done[.!]?\s*$"
+    r"|\b(?:finish(?:ed)?|end(?:ed|ing)?|complete[d]?)(?: time)?(?: at| on| date)?:? "
+    r".{0,20}\d\d:\d\d"
+    r"|^end(?: of (?:the )?(?:job|script))?[.!]?$",
+)
+"""What scripts write at their end, however the program in them ended."""
+
+_LAUNCHER = compile_words(
+    r"^(?:Primary job|mpirun|mpiexec|prterun|a non-zero exit|the job to be terminated|thus causing"
+    r"|causing$|Per user-direction|Process name|Exit code|with errorcode|NOTE: inv|You may or may"
+    r"|exactly when|srun: |slurmstepd|Shutting down, this might|Exiting because a job|Complete log:"
+    r"|Error in rule |Work dir:|Tip: )"
+    r"|^ +(?:Process name|Exit code|jobid|input|output|log|shell|conda-env|cluster_jobid|rule"
+    r"|reason|resources|wildcards): |^\s*\(one of the commands exited"
+    r"|^\[\w{3} \w{3} +\d+ [\d:]+ \d{4}\]$"
+    r"|^ {8}\S",
+    ignore_case=False,
+)
+"""What launchers and workflow programs write when a program of theirs has failed."""
 
 _TAIL = 25
 _LAST_WORDS = 4
@@ -183,11 +215,16 @@ def gives_up(text: str) -> bool:
     )
 
 
-def last_words(log: LogText) -> frozenset[int]:
-    """Return the indices of the last lines of a log that hold words."""
+def last_words(log: LogText, told: Collection[int] = ()) -> frozenset[int]:
+    """Return the indices of the last lines of a log in which a program speaks.
+
+    Those of `told`, and what launchers and scripts write after it, are no such lines.
+    """
     found: list[int] = []
-    for index in range(len(log.lines) - 1, -1, -1):
-        if any(map(str.isalpha, log.lines[index].text)):
+    for index in range(len(log.lines) - 1, max(-1, len(log.lines) - _TAIL - 1), -1):
+        text = log.lines[index].text
+        skipped = index in told or _LAUNCHER.search(text) or _SCRIPT_END.search(text)
+        if not skipped and any(map(str.isalpha, text)):
             found.append(index)
             if len(found) == _LAST_WORDS:
                 break
@@ -204,8 +241,24 @@ def is_parallel(logs: list[LogText]) -> bool:
     return any(_SEVERAL.search(line.text) for log in logs for line in log.lines)
 
 
+def only_script_ended(log: LogText) -> bool:
+    """Tell whether the last lines say that the script ended, and no program that all is well.
+
+    Scripts write such lines also when the program before them has failed.
+    """
+    good = [x.text for x in log.lines[-_TAIL:] if _is_end(x.text)]
+    return bool(good) and all(map(_SCRIPT_END.search, good))
+
+
+def is_of_launcher(text: str) -> bool:
+    """Tell whether a launcher or a workflow program says that a program of its failed."""
+    return _LAUNCHER.search(text) is not None
+
+
 def ends_well(log: LogText) -> bool:
     """Tell whether the last lines of a log speak of success."""
-    return any(
-        _SUCCESS.search(line.text) and not ALARM.search(line.text) for line in log.lines[-_TAIL:]
-    )
+    return any(_is_end(line.text) for line in log.lines[-_TAIL:])
+
+
+def _is_end(text: str) -> bool:
+    return _SUCCESS.search(text) is not None and ALARM.search(text) is None

@@ -1,4 +1,4 @@
-"""What can be told of a pattern without a log: the plain texts that its matches hold."""
+"""What can be told of a pattern without a log: the plain texts it needs, and how broad it is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from llm_scheduler.logs.alarms import WORDS
 
@@ -28,6 +29,48 @@ _TOKEN = re.compile(
     r"|\{\d+(?:,\d*)?\}|.",
     re.DOTALL,
 )
+
+
+ORDINARY = (
+    "Starting job 1234 on node017 at Mon Mar  3 10:00:00 CET 2025",
+    "Loading module gcc/12.2.0",
+    "Reading input file /scratch/user/run/input.nml",
+    "step 1200 of 5000, t = 0.12 s, residual = 1.3e-06",
+    "Epoch 3/10: 100%|██████████| 938/938 [00:12<00:00, 76.2it/s, loss=0.12]",
+    "iteration 17: energy = -1523.44 eV, error = 0.0031",
+    "error: 0.01",
+    "max error = 1.2e-09",
+    "0 errors, 3 warnings",
+    "no errors found",
+    "relative error below tolerance, converged",
+    "WARNING: using the default value for timeout (30 s)",
+    "DeprecationWarning: np.float is a deprecated alias",
+    "INFO: retrying the connection in 5 s",
+    "connected to server after 2 retries",
+    "Writing output to results/out.h5",
+    "memory used: 1.2 GB of 4.0 GB",
+    "Memory limit is 16 GB, time limit is 24:00:00",
+    "All files were found.",
+    "license accepted",
+    "Number of failed points: 0",
+    "test_exceptions.py ...... passed",
+    "Using 4 MPI ranks with 8 OpenMP threads each",
+    "GPU 0: NVIDIA A100-SXM4-40GB, driver 535.104",
+    "Elapsed time: 00:12:45",
+    "job finished successfully",
+    "exit code 0",
+    "Done.",
+    "a b c d e f g",
+    "0.1 0.2 0.3 0.4",
+)
+"""Lines of jobs that are well; a pattern found in one of them is too broad."""
+
+
+def is_everywhere(compiled: Any) -> bool:
+    """Tell whether an expression of RE2 is found in most lines, whatever they say."""
+    if compiled.search(""):
+        return True
+    return sum(compiled.search(line) is not None for line in ORDINARY) * 2 >= len(ORDINARY)
 
 
 _known: dict[str, frozenset[str]] = {}

@@ -36,6 +36,7 @@ _LAST_WORDS = 20
 """So many lines a script may write after its program has failed."""
 
 _HINT_SURVIVED_AFTER = 4
+_SCRIPT_LINES = 2
 _TELLING = 0.4
 """Hints below this confidence explain no failure that nothing else speaks of."""
 _BEYOND_PROGRAMS = 80
@@ -53,6 +54,11 @@ _SIGKILL_CAUSES = frozenset(
 )
 _TERMINATED = re.compile(r"\bSIGTERM\b|\b[Ss]ignal:? 15\b|\bTerminated\b|\bSIGINT\b")
 _SAYS_NOTHING = "step-failed"
+_STEP = "step-cancelled"
+"""Where a person cancels a job, the log says so of the job, too; srun cancels a step
+alone when a task of it has failed."""
+_VAGUE = frozenset({"unknown", "mpi_failure"})
+"""Consequences of these kinds tell less than any words of the program before them."""
 _TIMED = frozenset({"time_limit", "cancelled", "preempted", "node_failure"})
 
 
@@ -63,12 +69,16 @@ def choose(
     catalog: Catalog,
 ) -> Choice:
     """Return the root cause among all that logs and record suggest, and how sure it is."""
-    candidates = put_roots_first(of_last_attempt(candidates, logs, record))
+    known = of_last_attempt(candidates, logs, record)
+    candidates = put_roots_first(known)
     choice = _decide(candidates, logs, record, catalog)
     chosen = choice.candidate
     if chosen is not None:
         chosen = _with_line(chosen, candidates)
         others = tuple(found for found in _notable(candidates) if found is not chosen)
+        # Consequences that the root stands for are still worth showing.
+        places = {(found.file, found.order) for found in candidates}
+        others += _notable([x for x in known if (x.file, x.order) not in places])
         choice = replace(choice, candidate=chosen, others=others)
     elif choice.success:
         choice = replace(choice, others=_notable(candidates))
@@ -87,7 +97,8 @@ def _decide(
     parallel = noise.is_parallel(list(logs)) or sum(bool(log.tracebacks) for log in logs) > 1
     fatal = _fatal(candidates, verdict, completed=completed)
     if any(noise.ends_well(log) for log in logs) and not (record and record.is_failed):
-        fatal = [x for x in fatal if not is_general(x.cause)]
+        script_only = _only_script_ended(logs)
+        fatal = [x for x in fatal if not is_general(x.cause) or (script_only and _is_last(x))]
     fatal = put_spoilers_first(fatal, candidates)
     if verdict is not None and not _is_beaten(verdict, fatal, parallel=parallel):
         return Choice(verdict)
@@ -184,7 +195,7 @@ def _weaker(
     """Decide where no error is certain to have ended the job."""
     failed = record is not None and record.state not in {"UNKNOWN", "COMPLETED"}
     well = any(noise.ends_well(log) for log in logs)
-    weak = _usable_weak(candidates, failed=failed, well=well)
+    weak = _usable_weak(candidates, failed=failed, well=well, script_only=_only_script_ended(logs))
     survived = [x for x in candidates if x.role == "cause" and (failed or x.traceback is not None)]
     best = _best_weak(weak)
     crashes = [x for x in survived if x.cause.category == "crash"]
@@ -217,10 +228,12 @@ def _reason_of(
     """
     if symptom is None or symptom.role != "symptom" or symptom.from_record:
         return None
+    kind = symptom.cause.category
+    vague = (kind in _VAGUE or symptom.cause.id == _STEP) and not is_general(symptom.cause)
     before = [
         replace(x, after=symptom.after, strictly_after=symptom.strictly_after)
         for x in candidates
-        if x.role == "cause"
+        if (x.role == "cause" or (vague and is_general(x.cause) and not x.said_to_live))
         and x.file == symptom.file
         and x.order < symptom.order
         and x.after - symptom.after < _HINT_SURVIVED_AFTER
@@ -233,11 +246,19 @@ def _usable_weak(
     *,
     failed: bool,
     well: bool,
+    script_only: bool,
 ) -> list[Candidate]:
     """Return the symptoms and hints that may tell of this end."""
     weak = [x for x in candidates if x.role in {"symptom", "hint"}]
     if failed:
         return weak
+    if well and script_only:
+        weak = [
+            x
+            for x in weak
+            if (x.cause.priority >= _BEATS_SUCCESS and x.role == "symptom") or is_general(x.cause)
+        ]
+        return [x for x in weak if _is_last(x) or x.cause.priority >= _STRONG_SYMPTOM]
     if well:
         return [
             x
@@ -247,6 +268,17 @@ def _usable_weak(
             and x.cause.priority >= _BEATS_SUCCESS
         ]
     return [x for x in weak if _is_last_word(x)]
+
+
+def _only_script_ended(logs: Sequence[LogText]) -> bool:
+    """Tell whether what sounds like success is the script's own last line."""
+    good = [log for log in logs if noise.ends_well(log)]
+    return bool(good) and all(map(noise.only_script_ended, good))
+
+
+def _is_last(found: Candidate) -> bool:
+    """Tell whether only the end of the script follows."""
+    return found.after <= _SCRIPT_LINES and not found.said_to_live
 
 
 def _is_last_word(weak: Candidate) -> bool:

@@ -159,7 +159,11 @@ def _why_not_taken(trial: Trial, catalog: Catalog) -> Iterator[str]:
         )
     where = cause.frame_function or cause.frame_file
     if where:
-        yield f"It counts only in a traceback whose innermost frames name `{where}`."
+        key = "frame_function" if cause.frame_function else "frame_file"
+        yield (
+            f"`{key}` limits it to tracebacks whose innermost frames name `{where}`, and the log "
+            "holds no such traceback."
+        )
     for match in trial.matches[:_MAX_SHOWN]:
         other = next((catalog[x] for x in match.others), None)
         if other is None:

@@ -47,6 +47,9 @@ _QUOTED_PATH = re.compile(
 )
 _WORD = re.compile(r"'[^'\s]{1,200}'|\"[^\"\s]{1,200}\"|[^\s\"'(){}<>\[\]|,;=]+")
 _NUMERIC = re.compile(r"[-+~#$±]?\.?\d(?:[\d.,:_*%+/#-]|[eEdDxXT](?=[-+]?\d)|[Zz]$)*")
+_NUMBER = re.compile(
+    r"(?<![^\s=])[-+~#$±]?\.?\d(?:[\d.:_*%+/#-]|[eEdDxXT](?=[-+]?\d))*(?<![:.])(?=[\s,;)\]]|$)"
+)
 _HEX = re.compile(
     r"0[xX][0-9a-fA-F]+|(?=[a-fA-F-]*\d)(?:[0-9a-f]{7,128}|[0-9A-F]{8,128})"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -86,7 +89,8 @@ def normalise(line: str) -> str:
             text = pattern.sub(new, text)
     if "[" in text:
         text = _RANGE.sub("<node>", text)
-    text = _WORD.sub(_replace, text)
+    # Most words that change are plain numbers and times: they go at once, then each word.
+    text = _WORD.sub(_replace, _NUMBER.sub("#", text))
     if "#" in text:
         text = _HALF.sub("#", _MANY.sub("#", text))
         text = _MANY.sub("#", _UNIT.sub("#B", text))

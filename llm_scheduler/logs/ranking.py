@@ -31,6 +31,7 @@ _PLAIN_WORDS = (
     r"segmentation fault|core dumped|bus error|illegal instruction|floating point exception"
     r"|^\S*:? ?(?:line \d+: +\d+ )?killed\b|out of memory|can't open file|cannot open shared object"
     r"|command not found|no such file|permission denied|no space left|quota exceeded|forrtl:"
+    r"|(?:fail(?:ed)?|unable|cannot|can't|could not|couldn't)(?: to)? open\b"
     r"|not permitted|connection refused|unknown host|name or service not known|bad interpreter"
     r"|exec format error|stale file handle|input/output error|no module named|are unknown"
     r"|stack smashing|double free|assertion .{0,200}failed|\babort(?:ed|ing)?\b|panic"

@@ -32,6 +32,8 @@ _RAW_REDACTED = REDACTED.encode()
 _HIDDEN = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|" + UNSEEN
 )
+# The last byte of a colon, an equals sign, what follows them, the end of a colour.
+_LABEL_ENDS = frozenset(bytes([char]) for char in b":=\\|>-+m\x9a")
 _FIRST_RUN = re.compile(r"(?:[\w+/=.~%-]|\\+[nr])+", re.ASCII)
 _LAST_RUN = re.compile(r"(?:[\w+/=.~%-]|[nr]\\+)+", re.ASCII)  # of the text turned round
 
@@ -70,6 +72,7 @@ def redact_lines(raws: Sequence[bytes], *, cut_end: bool = False) -> Sequence[by
     out = list(raws)
     if key_search()(joined) is not None:
         _hide_key_blocks(raws, out, found)
+    _hide_values_below(raws, out, found)
     for i in found:
         is_cut = cut_end and i == len(raws) - 1
         out[i] = _redact_line(out[i], cut_end=is_cut)
@@ -88,6 +91,21 @@ def _hide_key_blocks(raws: Sequence[bytes], out: list[bytes], found: Iterable[in
         blocks.look_at(i)
     for i, span in blocks.hidden.items():
         out[i] = _hide(raws[i], [_map_back(span, flat(i)[1])])
+
+
+def _hide_values_below(raws: Sequence[bytes], out: list[bytes], found: Iterable[int]) -> None:
+    """Hide the word below a line that ends with ``password:``."""
+    from llm_scheduler.logs.secret_names import find_below, find_label
+
+    for i in found:
+        if i + 1 >= len(raws) or raws[i].rstrip()[-1:] not in _LABEL_ENDS:
+            continue
+        above = _flatten(raws[i].decode("latin-1"))[0]
+        if (label := find_label(above)) is None:
+            continue
+        text, places = _flatten(out[i + 1].decode("latin-1"))
+        if (span := find_below(label, above, text)) is not None:
+            out[i + 1] = _hide(out[i + 1], [_map_back(span, places)])
 
 
 def redact_part(

@@ -87,7 +87,7 @@ def _make_text(file: str, read: _Reading, lines: tuple[LogLine, ...], engine: En
     joined = b"\n".join(read.raws)
     alarmed = _find_alarms(joined, read.numbers, engine)
     # Every traceback has an alarm, save for some that are told by their stack only.
-    may_have = alarmed or _STACK.search(joined) is not None
+    may_have = alarmed or (b"at " in joined and _STACK.search(joined) is not None)
     return LogText(
         file=file,
         lines=lines,

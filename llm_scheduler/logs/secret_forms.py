@@ -44,6 +44,7 @@ PLAIN = (
     (r"key-(?=[0-9a-f]{32}(?![0-9a-f]))", _H, 32),  # Mailgun
     ("(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)", r"[\w+/=%-]", 16),  # AWS session
     ("eyJhcGlf", r"[\w+/=-]", 16),  # Neptune: base64 of JSON
+    ("fm[12][ar]?_lJPE", r"[\w+/=-]", 16),  # Fly
 )
 """Starts that are no words, the characters that follow, and how many at least."""
 
@@ -68,6 +69,25 @@ MIXED = (
 """Starts that names may have too: the rest must look drawn by lot."""
 
 PASSWORDS = r"pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass"
+
+
+def _as_bytes(text: str) -> str:
+    """Return the bytes of a text in UTF-8, each as one character: so lines are searched."""
+    return text.encode().decode("latin-1")
+
+
+CRYPT = r"1|2[abxy]|5|6|7|y|gy|apr1|argon2(?:id?|d)"
+"""Between two dollar signs at the start of a hashed password."""
+FOREIGN = "|".join(
+    (
+        "passwort|kennwort|mot[ _-]de[ _-]passe|motdepasse|senha|parola|wachtwoord",
+        _as_bytes("contrase(?:n|ñ|Ñ)a") + "|contrase[\xf1\xd1]a",
+        _as_bytes("(?:П|п)ароль|ПАРОЛЬ|密码|密碼|パスワード|비밀번호"),
+    )
+)
+"""Password in other languages, in UTF-8, of which each byte is one character."""
+WIDE_COLON = _as_bytes("：")
+WIDE_BLANK = _as_bytes("(?:\u00a0|\u202f|\u3000)")
 KEYS = (
     r"api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret[_-]?key|account[_-]?key"
     r"|shared[_-]?access[_-]?signature|shared[_-]?key|encryption[_-]?key|signing[_-]?key"
@@ -83,23 +103,32 @@ _TOKENS = (
     r"|(?i:key\\*\"\s*:\s*\\*\"[0-9a-f]{32})"
 )
 _NAMES = (
-    r"(?i:pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass|secret"
-    r"|credential|token|api[_-]?auth|auth[_-]?key|" + KEYS + r")"
+    r"(?i:pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass|secret|"
+    + FOREIGN
+    + r"|credential|token|api[_-]?auth|auth[_-]?key|"
+    + KEYS
+    + r")"
     r"(?i:s?[_-]?[a-z0-9]{0,8}[_-]?[a-z0-9]{0,8})\\*['\"]?\]?"
-    r"(?i:\s*[=:]|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"])"
+    r"(?i:\s*[=:]|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"]"
+    + f"|{WIDE_BLANK}?(?:{WIDE_COLON}|:))"
+    + r"|(?i:pass)(?:[_-]?(?i:[0-9]{1,3}|prod|dev|old|new|value))?\\*['\"]?\]?\s*[=:>,]"
     r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2}\\*['\"]?\]?\s*[=:>,]|(?:_PASS|_KEY|_PAT)%3"
     r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
-    r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|" + KEYS + r"))\s"
+    r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|"
+    + KEYS
+    + r"))(?:\s|['\"]\s*,)"
 )
 _PLACES = (
-    r"://[^\s/'\"]*@|jdbc:oracle|sqlplus|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"
+    r"//[^\s/'\"]*@|[\w.+-]:[^\s:/@'\"]+@[\w-]+\.\w|jdbc:oracle|sqlplus"
+    r"|(?i:oracle|ora-[0-9]|sqlldr|expdp|impdp).*/[^\s/@]+@"
+    r"|(?i:(?:auth|creds?|credentials?|login)\\*['\"]?\s*[=:]?\s*[(\[]\s*[bu]?\\*['\"])|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"
     r"|access|id_|id-|idtoken|refresh|client)[a-z_-]*(?:=|%3d)|%26(?:sig|key|auth|code)"
     r"|authorization|cookie|x-(?:api|auth|vault|amz|goog|subscription)|-token|apim-subscription"
-    r"|bearer(?:\s|%20)|negotiate\s|basic(?:\s|%20))"
+    r"|bearer(?:\s|%20)|negotiate\s|flyv1\s|basic(?:\s|%20))"
     r"|\b(?:sshpass|docker|podman|mongo\w*|mosquitto_pub|singularity|apptainer|mysql\w*|redis-cli"
-    r"|7z[ar]?|zip|unzip|ldap\w+|openssl|ipmitool|curl|lftp|smbclient|wget|http|mount\.cifs)\s.*-"
+    r"|7z[ar]?|zip|unzip|ldap\w+|openssl|ipmitool|curl|lftp|smbclient|wget|http|mount\.cifs)(?:\s|['\"]\s*,).*-"
     r"|xfreerdp|\b(?:echo|printf)\s.*\||\b(?i:password|passphrase)\s|:(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:[\w*.-]+:"
-    r"|(?i:(?:aes(?:128|256)-|arcfour-|rc4-|des3-).*[0-9a-f]{32})|\$(?:1|2[aby]|5|6|y|argon2id?)\$"
+    r"|(?i:(?:aes(?:128|256)-|arcfour-|rc4-|des3-).*[0-9a-f]{32})|\$(?:" + CRYPT + r")\$"
     r"|(?i:[?&;](?:signature|token|password|passwd|pwd|secret)(?:=|%3d))"
 )
 _BLOCKS = r"PRIVATE KEY|Private-(?:Lines|MAC)|[A-Za-z0-9+/]{60}"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-from llm_scheduler.logs.secret_forms import KEY_PREFILTER, PREFILTER
+from llm_scheduler.logs.secret_forms import CRYPT, FOREIGN, KEY_PREFILTER, PREFILTER
 
 _RE2_MEMORY_BYTES = 64 << 20
 _SMALL_BYTES = 1 << 13
@@ -26,7 +26,7 @@ UNSEEN = (
 UTF-8 of what has no width."""
 
 _QUICK = (
-    r"(?i:pass|pwd|secret|credential|token|key|auth|cookie|bearer|basic[^a-z]|negotiate|signature)",
+    r"(?i:pass|pwd|secret|cred|token|key|auth|cookie|bearer|basic[^a-z]|negotiate|signature)",
     r"_PAT|sk-|SK[0-9a-f]{8}|[rs]k_(?:live|test)_|whsec_|gh[pousr]_|github_pat_|GR134894|ATBB",
     r"gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|imt|c_|sa_)|AT[AC]TT3|xox|xapp-|AIza|ya29\.|1//0",
     r"GOCSPX-|dckr_|do[opr]_v1_|dapi[0-9a-f]|hv[bsr]\.|nvapi-|lsv2_|wandb|pcsk_",
@@ -34,12 +34,15 @@ _QUICK = (
     r"IQoJb3JpZ2lu|eyJ|SG\.|hf_|api_org_|npm_|pypi-|r8_|gsk_|pplx-|xai-|fw_|tvly-|ntn_|pn[ub]_",
     r"lin_api_|sbp_|KGAT_|-us[0-9]|\.atlasv1\.|8Q~|A(?:KIA|SIA|GPA|IDA|ROA|BIA|CCA)[A-Z0-9]",
     r"[A-Za-z0-9+/]==|hooks\.slack|/webhooks/|webhook\.office|api\.telegram|\.[0-9a-f]{32}",
-    r"[0-9]{8}:[\w-]{8}|[0-9a-f]-[0-9a-f]{8}-[0-9a-f]{8}|\.[\w-]{6}\.[\w-]{8}|://[^\s/]*@",
+    r"[0-9]{8}:[\w-]{8}|[0-9a-f]-[0-9a-f]{8}-[0-9a-f]{8}|\.[\w-]{6}\.[\w-]{8}|//[^\s/]*@",
+    r":[^\s:/@]+@[\w-]|(?i:oracle|ora-[0-9]|sqlldr|expdp|impdp|login['\"=:(\[ ]|flyv1)|fm[12][ar]?_lJPE",
     r"jdbc:oracle|sqlplus|%26",
+    f"(?i:{FOREIGN})",
     r"[?&;](?i:sig|code|x-amz|x-goog|awsaccess|api|access|id_|id-|idtoken|refresh|client)",
-    r"docker |podman |mongo|mosquitto_pub|singularity |apptainer |mysql|redis-cli |7z|zip |ldap",
-    r"openssl |ipmitool |curl |lftp |smbclient |wget |http |mount\.cifs|xfreerdp|echo |printf ",
-    r"(?i:aes(?:128|256)-|arcfour-|rc4-|des3-)|MIT-MAGIC|\$[156y]\$|\$2[aby]\$|\$argon2",
+    r"mongo|mosquitto_pub|mysql|7z|ldap|mount\.cifs|xfreerdp|echo |printf ",
+    r"(?:docker|podman|singularity|apptainer|redis-cli|zip|openssl|ipmitool|curl|lftp|smbclient"
+    r"|wget|http)[ '\"]",
+    r"(?i:aes(?:128|256)-|arcfour-|rc4-|des3-)|MIT-MAGIC|\$(?:" + CRYPT + r")\$",
     r":(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:|PRIVATE|Private-|[A-Za-z0-9+/]{48}",
     UNSEEN,
 )

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from os.path import commonprefix
+from typing import NamedTuple
 
-from llm_scheduler.logs.secret_forms import KEYS, PASSWORDS
+from llm_scheduler.logs.secret_forms import FOREIGN, KEYS, PASSWORDS, WIDE_BLANK, WIDE_COLON
+from llm_scheduler.logs.secret_lists import flatten_lists
 from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
 
 _MAX_NAME = 60
+_MAX_PATH = 400
 _MAX_BARE = 512
 """A longer value without quotes is judged by its start."""
 _KEYWORDS = (
     rf"(?P<password>{PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{KEYS})|(?P<secret>secret|credential)"
     r"|(?P<token>token|api[_-]?auth|auth[_-]?key)|(?P<weak>(?-i:(?<=_)KEY|(?<=_)PAT))"
+    rf"|(?P<foreign>{FOREIGN})|(?P<short>(?<![a-z0-9])pass|(?-i:(?<=[a-z])Pass))"
 )
 _SUFFIX = r"s?(?:[_-]?(?:\d{1,3}|prod|dev|test|staging|old|new|value|string|str|base64|b64)){0,2}"
 _SEPARATOR = (
-    r"\\*['\"]?\]?(?:\s{0,8}(?:=>|:=|==?|:)\s{0,8}|%3[AD]|>|\s{1,3}(?:is|was)\s{1,3}(?!['\"])"
+    rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s{{0,8}}(?:=>|:=|==?|:|{WIDE_COLON}){WIDE_BLANK}?\s{{0,8}}"
+    r"|%3[AD]|>|\s{1,3}(?:is|was)\s{1,3}(?!['\"])"
     r"|(?<=['\"])\s{0,3},\s{0,3}(?=['\"]))"
 )
 _ASSIGNED = re.compile(rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>{_SEPARATOR})", re.IGNORECASE | re.ASCII)
+_LABEL = re.compile(
+    rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>\\*['\"]?\]?{WIDE_BLANK}?\s{{0,8}}(?:=|:|{WIDE_COLON}))"
+    r"[ \t]{0,8}(?:\\|[|>][+-]?)?\s{0,8}$",
+    re.IGNORECASE | re.ASCII,
+)
+"""A name at the end of a line, also before the signs by which shells and YAML go on."""
+_ALONE = re.compile(r"\s*(?:-\s)?[bru]{0,2}(?P<quote>['\"]?)(?P<value>[^\s'\"]+)(?P=quote)[,;]?\s*")
+_TELLING = re.compile(r"[\[({<#*=+~-]|(?ai:\d{1,10}[.@]|[a-z_][\w.-]*[=@:(])")
+"""How words begin that programs print on a line of their own: marks, prompts, calls, jobs."""
 _OPTION = re.compile(
     r"(?<![\w-])--?(?:[a-z]\w{0,20}[_-]){0,4}"
-    rf"(?:(?P<password>{PASSWORDS}|pass)|(?P<key>{KEYS})|(?P<secret>secret|credential)s?"
+    rf"(?:(?P<password>{PASSWORDS}|{FOREIGN})|(?P<short>pass)|(?P<key>{KEYS})|(?P<secret>secret|credential)s?"
     r"|(?P<token>token|auth))(?P<sep>\s{1,8})(?![-=:])",
     re.IGNORECASE | re.ASCII,
 )
@@ -42,7 +57,7 @@ _PROSE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"[*.•x]{2,}|[*?!.,:;-]|<[a-z][a-z _-]*>?|\$\{?[A-Za-z_][A-Z_]*\}?|%\(?\w*\)?s|\{\w*\}"
-    r"|\{\{.*|\$\(.*|\$\{\{.*",
+    r"|\{\{.*|\$\(.*|\$\{\{.*|[|>][+-]?|\\",
     re.IGNORECASE,
 )
 _CODE = re.compile(
@@ -60,6 +75,13 @@ _ML_NAME = re.compile(
     r"|decoder|encoder|target|source|sequence|vision|draft|total|single)[_-]?$",
     re.IGNORECASE,
 )
+_PASSAGE = re.compile(
+    r"(?:by|forward|backward|fwd|bwd|first|second|third|last|next|each|single|double|two|multi|one|n"
+    r"|num|tests?|all|low|high|opt|optimi[sz]ation|compile|compiler|render|shader|train|eval|warmup"
+    r"|dry|final|pre|post|inference|lowering|graph)[_-]?$",
+    re.IGNORECASE,
+)
+"""Before ``pass``, which then is a run over something, or a check."""
 _SYNTAX = re.compile(
     r"(?:unexpected|invalid|illegal|bad|unknown|near|at|next|expected|reserved|unrecognized"
     r"|offending|this|the|first|last|each|per|undefined)\W{1,2}$",
@@ -67,32 +89,97 @@ _SYNTAX = re.compile(
 )
 
 
+class Label(NamedTuple):
+    """A name whose value does not stand on its line."""
+
+    kind: str
+    name: str
+    before: str
+    at: int
+    """Where the name starts in its line."""
+
+
 def find_named(text: str) -> Iterator[Span]:
     """Find what stands after the name of a secret in one line."""
+    yield from _find_assigned(text)
+    if "-" in text:
+        yield from _find_options(flatten_lists(text))
+
+
+def _find_assigned(text: str) -> Iterator[Span]:
     pos = 0
     while (found := _ASSIGNED.search(text, pos)) is not None:
         pos = found.end()
-        kind = str(found.lastgroup if found.lastgroup != "sep" else _kind(found))
-        name = _name_before(text, found.start()) + text[found.start() : found.start("sep")]
+        name, before = _name_of(text, found)
         span, quoted = _take_value(text, pos)
-        if _is_secret(
-            kind,
-            name,
-            text[max(0, found.start() - _MAX_NAME) : found.start()],
-            found["sep"],
-            text[slice(*span)],
-            quoted,
-        ):
-            if not quoted and span[1] - pos >= _MAX_BARE and (whole := _BARE.match(text, pos)):
-                span = whole.span()
-            yield span
-            pos = max(pos, span[1])
+        first = span[0]
+        for end in _ends(text, found.start(), span, quoted):
+            value = text[first:end]
+            if not is_secret(_kind(found), name, before, found["sep"], value, quoted):
+                continue
+            if not quoted and end - pos >= _MAX_BARE and (whole := _BARE.match(text, pos)):
+                end = whole.end()
+            yield first, end
+            pos = max(pos, end)
+            break
+
+
+def _find_options(text: str) -> Iterator[Span]:
     for found in _OPTION.finditer(text):
         span, quoted = _take_value(text, found.end())
-        value = text[slice(*span)]
-        is_metavar = value.isupper() and value.isalpha() and not quoted
-        if not is_metavar and _is_secret(_kind(found), "--", "", "=", value, quoted):
-            yield span
+        for end in _ends(text, found.start(), span, quoted):
+            value = text[span[0] : end]
+            is_metavar = value.isupper() and value.isalpha() and not quoted
+            if not is_metavar and is_secret(_kind(found), "--", "", "=", value, quoted):
+                yield span[0], end
+                break
+
+
+def _ends(text: str, name_at: int, span: Span, quoted: bool) -> Iterator[int]:
+    """Tell where a value may end: of a name that is a part of a path, also at a slash."""
+    yield span[1]
+    if quoted or (slash := text.find("/", *span)) <= span[0]:
+        return
+    frame = text.rfind('File "', max(0, name_at - _MAX_PATH), name_at)
+    word = name_at - len(_name_before(text, name_at)) - 1
+    if (word >= 0 and text[word] == "/") or (frame >= 0 and '"' not in text[frame + 6 : name_at]):
+        yield slash
+
+
+def find_label(text: str) -> Label | None:
+    """Return the name that a line ends with, if its value stands on the next line."""
+    found = _LABEL.search(text)
+    if found is None:
+        return None
+    name, before = _name_of(text, found)
+    return Label(_kind(found), name, before, found.start() - len(_name_before(text, found.start())))
+
+
+def find_below(label: Label, above: str, text: str) -> Span | None:
+    """Find the value of a label in the line that follows it: one word, or one in quotes."""
+    # Launchers put the same words before both lines.
+    shared = len(commonprefix((above[: label.at], text)))
+    found = _ALONE.fullmatch(text, text.rfind(" ", 0, shared) + 1)
+    if found is None:
+        return None
+    value, quoted = found["value"], bool(found["quote"])
+    goes_on = above.rstrip().endswith("\\")
+    if not quoted and not goes_on:
+        # A password that is a word can't be told from what a program says next.
+        if len(value) < 6 or not has_digits_and_letters(value) or value[-1] in ":)]}>,.":
+            return None
+        if _PATH.fullmatch(value) or _TELLING.match(value):
+            return None
+    if not is_secret(label.kind, label.name, label.before, "=", value, quoted):
+        return None
+    return found.span("value")
+
+
+def _name_of(text: str, found: re.Match[str]) -> tuple[str, str]:
+    """Return a name as a whole, and what stands before its telling word."""
+    start = found.start()
+    name = _name_before(text, start) + text[start : found.start("sep")]
+    return name, text[max(0, start - _MAX_NAME) : start]
 
 
 def _kind(found: re.Match[str]) -> str:
@@ -136,7 +223,7 @@ def _is_escaped(text: str, at: int) -> bool:
     return count % 2 == 1
 
 
-def _is_secret(kind: str, name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
+def is_secret(kind: str, name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
     """Tell a secret from prose, numbers, source code and what only stands for a secret."""
     bare = value.strip().rstrip(".,;:!?")
     if not bare or _stands_for_something(bare) or (not quoted and _CODE.match(bare)):
@@ -146,6 +233,10 @@ def _is_secret(kind: str, name: str, before: str, separator: str, value: str, qu
         is_word and not (has_digits_and_letters(bare) and len(bare) > 5)
     ):
         return False
+    if kind == "short":
+        return _is_pass(name, before, separator, bare, quoted)
+    if kind == "foreign":  # what is no secret after it can't be told by its words
+        return quoted or has_digits_and_letters(bare.encode("ascii", "ignore").decode())
     if kind == "password":
         if _PATH.fullmatch(bare) and name.lower().endswith("pwd"):
             return False  # the folder
@@ -158,6 +249,20 @@ def _is_secret(kind: str, name: str, before: str, separator: str, value: str, qu
         return len(bare) >= 16 and has_digits_and_letters(bare)
     is_prose = ":" in separator and not quoted and (bare.isalpha() or " " in bare)
     return len(bare) >= 4 and not (is_prose and not (is_mixed(bare) and len(bare) > 16))
+
+
+def _is_pass(name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
+    """Tell the password named ``pass`` from counts, results and runs over something."""
+    if _NUMBER.fullmatch(value) and len(value) < 6:
+        return False
+    if name.startswith("-"):
+        return len(value) >= 4 and _PASSAGE.search(before) is None
+    if len(value) < 6 or _PASSAGE.search(before) or _PATH.fullmatch(value):
+        return False
+    if quoted:
+        return is_mixed(value)
+    is_named = ":" in separator and re.search(r"[/_.]", value) is not None  # PASS: test_x1
+    return has_digits_and_letters(value) and not is_named and not _NUMBER.fullmatch(value)
 
 
 def _stands_for_something(value: str) -> bool:

@@ -7,11 +7,30 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from llm_scheduler.logs.secret_forms import CRYPT
+from llm_scheduler.logs.secret_lists import flatten_lists
 from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
 
-_URL = re.compile(r"(?ai)[a-z0-9+]{2,20}://[^\s/@:'\"<>]{0,200}:([^\s/'\"<>]{1,300})@")
+# The tag of an image of a container is followed by `@sha256:`.
+_URL = re.compile(
+    r"(?ai)(?:[a-z0-9+]{2,20}:|(?<![\w:/]))//[^\s/@:'\"<>]{0,200}:([^\s/'\"<>]{1,300})@(?!sha\d+:)"
+)
+# ``user:password@host``, but no time, no address of mail with a label before it.
+_USER_AT_HOST = re.compile(
+    r"(?ai)(?<![\w.@/:+-])(?!(?:e-?)?mail(?:-?to)?:|to:|from:|cc:|bcc:|by:|author:|contact:|sip:|xmpp:"
+    r"|maintainer:|owner:|support:|user:|ssh:|git:)[a-z][\w.+-]{0,60}:([^\s:/@'\"<>,;]{6,100})"
+    r"@(?:\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,8}\.[a-z]{2,24})(?![\w-])"
+)
 _URL_USER = re.compile(r"(?ai)[a-z0-9+]{2,20}://([^\s/@:'\"<>?#]{20,300})(?::x-oauth-basic)?@")
 _ORACLE = re.compile(r"(?ai)(?:jdbc:oracle:\w{1,8}:|\bsqlplus\s+)[\w.-]{1,60}/([^\s@'\"/]{1,100})@")
+_ORACLE_TOOL = re.compile(r"(?ai)\b(?:sqlplus|sqlldr|expdp|impdp)\b")
+_ORACLE_WORD = re.compile(r"(?ai)oracle|\bora-\d")
+_ORACLE_LOGIN = re.compile(r"(?ai)(?<![\w./@$-])[a-z]\w{0,30}/([^\s@'\"/]{1,100})@(?=[\w/])")
+_PAIR = re.compile(
+    r"(?ai)(?:auth|creds?|credentials?|login)\\*['\"]?\s{0,3}[=:]?\s{0,3}(?P<open>[(\[])\s{0,3}"
+    r"[bu]?\\*['\"][^'\"\\]{0,100}\\*['\"]\s{0,3},\s{0,3}[bu]?\\*(?P<quote>['\"])"
+    r"(?P<value>(?:(?!(?P=quote)).){1,200})"
+)
 _QUERY = re.compile(
     r"(?ai)(?:[?&;]|%26|&amp;)(?:sig|signature|token|key|api[_-]?key|access[_-]?token|auth"
     r"|id[_-]?token|refresh[_-]?token|password|passwd|pwd|secret|client[_-]?secret|code|apikey"
@@ -28,7 +47,7 @@ _COOKIE = re.compile(r"(?ai)(?<![a-z])(?:set-)?cookie2?\\*['\"]?\s*[:=]?")
 _SCHEME = re.compile(
     r"(?ai)(?:bearer|basic|token|digest|negotiate|apikey|ntlm|bot|aws4\S*|ssws)\s+\S"
 )
-_BEARER = re.compile(r"(?ai)\b(?:bearer|negotiate)(?:\s{1,4}|%20)([A-Za-z0-9._~+/=-]{8,})")
+_BEARER = re.compile(r"(?ai)\b(?:bearer|negotiate|flyv1)(?:\s{1,4}|%20)([A-Za-z0-9._~+/=-]{8,})")
 _BASIC = re.compile(r"(?ai)\bbasic(?:\s{1,4}|%20)([A-Za-z0-9+/_-]{8,}={0,2})")
 _VALUE = r"(\"[^\"]{1,200}\"?|'[^']{1,200}'?|[^\s'\"]{1,200})"
 _COMMANDS = tuple(
@@ -36,7 +55,7 @@ _COMMANDS = tuple(
     for program, option in (
         ("(?:docker|podman)\\s+login", "-p\\s*(?!-)"),
         ("(?:sshpass|mongo(?:sh|dump|restore)?|mosquitto_pub)", "-p\\s*(?!-)"),
-        ("(?:singularity|apptainer)", "--docker-password[ =]"),
+        ("(?:singularity|apptainer)", "--docker-password(?:=|\\s{1,8})"),
         ("mysql(?:dump|admin|import)?", "-p(?=\\S)"),
         ("(?:redis-cli)", "-a\\s+"),
         ("(?:7z|7za|7zr)", "-p(?=\\S)"),
@@ -49,7 +68,7 @@ _COMMANDS = tuple(
 )
 _USER_OPTION = re.compile(
     r"(?a)\b(?:curl|lftp|smbclient|wget|http|mount\.cifs)\b[^|\n]{0,400}?"
-    rf"\s(?:-u\s*|-U\s*|--user[ =]|--proxy-user[ =]){_VALUE}"
+    rf"\s(?:-u\s*|-U\s*|--(?:proxy-)?user(?:=|\s{{1,8}})){_VALUE}"
 )
 _ECHO = re.compile(
     rf"(?a)\b(?:echo|printf)\s+(?:-n\s+)?{_VALUE}\s*\|\s*(?:sudo\s+-S|kinit|docker\s+login|passwd"
@@ -68,18 +87,20 @@ _KERBEROS = re.compile(
     r"[\s:,()]+(?:0x)?([0-9a-f]{32,64})\b"
 )
 _X_COOKIE = re.compile(r"(?a)MIT-MAGIC-COOKIE-1\W{1,8}([0-9a-f]{16,})")
-_SHADOW = re.compile(r"(\$(?:1|2[aby]|5|6|y|argon2id?)\$[\w./,=$+-]{20,})", re.ASCII)
+_SHADOW = re.compile(rf"(\$(?:{CRYPT})\$[\w./,=$+-]{{20,}})", re.ASCII)
 
 
 def find_placed(text: str) -> Iterator[Span]:
     """Find secrets by where they stand in one line."""
-    if "://" in text or "@" in text:
+    if "@" in text:
         yield from _in_addresses(text)
     if "=" in text or "%3" in text:
         yield from (found.span(1) for found in _QUERY.finditer(text))
     yield from _in_headers(text)
     if "-" in text:
-        yield from _in_commands(text)
+        yield from _in_commands(flatten_lists(text))
+    if "(" in text or "[" in text:
+        yield from _in_pairs(text)
     if "|" in text:
         yield from (found.span(1) for found in _ECHO.finditer(text))
     yield from _in_files(text)
@@ -91,6 +112,24 @@ def _in_addresses(text: str) -> Iterator[Span]:
     for found in _URL_USER.finditer(text):
         if has_digits_and_letters(found.group(1)):
             yield found.span(1)
+
+
+    for found in _USER_AT_HOST.finditer(text):
+        if has_digits_and_letters(found.group(1)):
+            yield found.span(1)
+    is_tool = _ORACLE_TOOL.search(text) is not None
+    if is_tool or _ORACLE_WORD.search(text) is not None:
+        for found in _ORACLE_LOGIN.finditer(text):
+            if is_tool or has_digits_and_letters(found.group(1)):
+                yield found.span(1)
+
+
+def _in_pairs(text: str) -> Iterator[Span]:
+    """Find the password in ``auth=("user", "password")``."""
+    for found in _PAIR.finditer(text):
+        # Lists of words are printed for other things too.
+        if found["open"] == "(" or has_digits_and_letters(found["value"]):
+            yield found.span("value")
 
 
 def _in_headers(text: str) -> Iterator[Span]:

@@ -192,6 +192,21 @@ CASES = {
         ("out_of_memory",),
         "OutOfMemoryError",
     ),
+    "r-singular": (
+        "Loading required package: Matrix\nError in solve.default(A) : \n  Lapack routine dgesv: system is exactly singular: U[3,3] = 0\nCalls: fit -> solve -> solve.default\nExecution halted\n",
+        ("numerical_error",),
+        "exactly singular",
+    ),
+    "julia-undefined": (
+        "ERROR: LoadError: UndefVarError: `foo` not defined\nStacktrace:\n [1] top-level scope\n   @ ~/a.jl:3\nin expression starting at /home/u/a.jl:3\n",
+        ("code_error",),
+        "foo",
+    ),
+    "r-install": (
+        "Error: unable to load R code in package 'foo'\nERROR: lazy loading failed for package 'foo'\n* removing '/home/u/R/foo'\n",
+        ("code_error", "configuration_error", "missing_module"),
+        "foo",
+    ),
 }
 
 FIRST = 3

@@ -216,6 +216,92 @@ CASES = {
         ("network_error", "configuration_error"),
         "Can't connect",
     ),
+    "spark": (
+        "25/01/01 10:00:00 ERROR SparkContext: Error initializing SparkContext.\njava.net.BindException: Cannot assign requested address: Service 'sparkDriver' failed after 16 retries\n\tat sun.nio.ch.Net.bind0(Native Method)\n",
+        ("network_error", "code_error"),
+        "Cannot assign requested address",
+    ),
+    "dask": (
+        "distributed.nanny - WARNING - Worker exceeded 95% memory budget. Restarting\ndistributed.scheduler.KilledWorker: Attempted to run task 'f-1' on 4 different workers, but all those workers died while running it. The last worker that attempt to run the task was tcp://127.0.0.1:3. Inspecting worker logs is often a good next step to diagnose what went wrong.\n",
+        ("out_of_memory", "killed"),
+        "KilledWorker",
+    ),
+    "gurobi": (
+        "gurobipy._exception.GurobiError: HostID mismatch (licensed to 1234, hostid is 5678)\n",
+        ("license_unavailable",),
+        "HostID",
+    ),
+    "moose": (
+        "*** ERROR ***\n/home/u/in.i:12: missing required parameter 'variable' in Kernel 'diff'\n\nStack frames: 9\n0: libMesh::print_trace(std::ostream&)\n",
+        ("configuration_error",),
+        "missing required parameter",
+    ),
+    "elmer": (
+        "ERROR:: ModelInput: Unable to find keyword: [Equation]\nERROR:: LoadInputFile: Unable to open file case.sif\n",
+        ("file_not_found", "configuration_error"),
+        "Unable to",
+    ),
+    "ccx": (
+        " *ERROR reading *MATERIAL: no name given\n  Card image:\n  *MATERIAL\n\n *ERROR: at least one fatal error message while reading the input deck: CalculiX stops.\n",
+        ("configuration_error", "code_error"),
+        "no name given",
+    ),
+    "comsol": (
+        "Error: The following feature has encountered a problem:\n- Feature: Stationary Solver 1 (sol1/s1)\nFailed to find a solution.\nMaximum number of Newton iterations reached.\n",
+        ("numerical_error",),
+        "Failed to find a solution",
+    ),
+    "lsdyna": (
+        " *** Error 10246 (KEY+246)\n     *MAT_ELASTIC card id 3 has bad density\n\n E r r o r   t e r m i n a t i o n\n",
+        ("configuration_error", "code_error", "numerical_error"),
+        "bad density",
+    ),
+    "amber": ("  Unit   10 Error on OPEN: prmtop\n", ("file_not_found",), "Error on OPEN"),
+    "namd": (
+        "FATAL ERROR: UNABLE TO FIND ANGLE PARAMETERS FOR CT1 CT2 HX\n[Partition 0][Node 0] End of program\n",
+        ("configuration_error",),
+        "UNABLE TO FIND",
+    ),
+    "namd-unstable": (
+        "ERROR: Constraint failure in RATTLE algorithm for atom 1234!\nERROR: Constraint failure; simulation has become unstable.\nERROR: Exiting prematurely; see error messages above.\n",
+        ("numerical_error",),
+        "onstraint failure",
+    ),
+    "molpro": (
+        " ? Error\n ? Unknown command or directive in input\n ? The problem occurs in input\n\n GLOBAL ERROR fehler on processor   0\n",
+        ("configuration_error", "code_error"),
+        "Unknown command",
+    ),
+    "psi4": (
+        "psi4.driver.p4util.exceptions.ValidationError: Requested basis set 'cc-pvxz' not found\n",
+        ("configuration_error", "code_error", "file_not_found"),
+        "cc-pvxz",
+    ),
+    "dftb": (
+        "ERROR!\n-> Requested file for the SK-tables not found: 'C-H.skf'\n",
+        ("file_not_found",),
+        "C-H.skf",
+    ),
+    "madgraph": (
+        "Command \"generate_events\" interrupted with error:\nFileNotFoundError : [Errno 2] No such file or directory: 'param_card.dat'\nPlease report this bug on https://bugs.launchpad.net/mg5amcnlo\n",
+        ("file_not_found",),
+        "param_card.dat",
+    ),
+    "gadget": (
+        "Code termination on task=0, function restart(), file restart.c, line 44: Can't open file './restartfiles/restart.0'\n",
+        ("file_not_found", "code_error"),
+        "restart.0",
+    ),
+    "flash": (
+        " [Driver_abortFlash] DRIVER_ABORT: Error: unable to read table helm_table.dat\n",
+        ("file_not_found", "code_error"),
+        "helm_table",
+    ),
+    "athena": (
+        "### FATAL ERROR in function [Mesh::Mesh]\nMesh size must be divisible by block size\n",
+        ("configuration_error",),
+        "divisible",
+    ),
 }
 
 FIRST = 3

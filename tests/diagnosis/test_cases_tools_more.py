@@ -10,92 +10,6 @@ from tests.diagnosis.job_samples import diagnose_text
 
 # name: log, the category and others that are as right, part of one of the first three proofs
 CASES = {
-    "spark": (
-        "25/01/01 10:00:00 ERROR SparkContext: Error initializing SparkContext.\njava.net.BindException: Cannot assign requested address: Service 'sparkDriver' failed after 16 retries\n\tat sun.nio.ch.Net.bind0(Native Method)\n",
-        ("network_error", "code_error"),
-        "Cannot assign requested address",
-    ),
-    "dask": (
-        "distributed.nanny - WARNING - Worker exceeded 95% memory budget. Restarting\ndistributed.scheduler.KilledWorker: Attempted to run task 'f-1' on 4 different workers, but all those workers died while running it. The last worker that attempt to run the task was tcp://127.0.0.1:3. Inspecting worker logs is often a good next step to diagnose what went wrong.\n",
-        ("out_of_memory", "killed"),
-        "KilledWorker",
-    ),
-    "gurobi": (
-        "gurobipy._exception.GurobiError: HostID mismatch (licensed to 1234, hostid is 5678)\n",
-        ("license_unavailable",),
-        "HostID",
-    ),
-    "moose": (
-        "*** ERROR ***\n/home/u/in.i:12: missing required parameter 'variable' in Kernel 'diff'\n\nStack frames: 9\n0: libMesh::print_trace(std::ostream&)\n",
-        ("configuration_error",),
-        "missing required parameter",
-    ),
-    "elmer": (
-        "ERROR:: ModelInput: Unable to find keyword: [Equation]\nERROR:: LoadInputFile: Unable to open file case.sif\n",
-        ("file_not_found", "configuration_error"),
-        "Unable to",
-    ),
-    "ccx": (
-        " *ERROR reading *MATERIAL: no name given\n  Card image:\n  *MATERIAL\n\n *ERROR: at least one fatal error message while reading the input deck: CalculiX stops.\n",
-        ("configuration_error", "code_error"),
-        "no name given",
-    ),
-    "comsol": (
-        "Error: The following feature has encountered a problem:\n- Feature: Stationary Solver 1 (sol1/s1)\nFailed to find a solution.\nMaximum number of Newton iterations reached.\n",
-        ("numerical_error",),
-        "Failed to find a solution",
-    ),
-    "lsdyna": (
-        " *** Error 10246 (KEY+246)\n     *MAT_ELASTIC card id 3 has bad density\n\n E r r o r   t e r m i n a t i o n\n",
-        ("configuration_error", "code_error", "numerical_error"),
-        "bad density",
-    ),
-    "amber": ("  Unit   10 Error on OPEN: prmtop\n", ("file_not_found",), "Error on OPEN"),
-    "namd": (
-        "FATAL ERROR: UNABLE TO FIND ANGLE PARAMETERS FOR CT1 CT2 HX\n[Partition 0][Node 0] End of program\n",
-        ("configuration_error",),
-        "UNABLE TO FIND",
-    ),
-    "namd-unstable": (
-        "ERROR: Constraint failure in RATTLE algorithm for atom 1234!\nERROR: Constraint failure; simulation has become unstable.\nERROR: Exiting prematurely; see error messages above.\n",
-        ("numerical_error",),
-        "onstraint failure",
-    ),
-    "molpro": (
-        " ? Error\n ? Unknown command or directive in input\n ? The problem occurs in input\n\n GLOBAL ERROR fehler on processor   0\n",
-        ("configuration_error", "code_error"),
-        "Unknown command",
-    ),
-    "psi4": (
-        "psi4.driver.p4util.exceptions.ValidationError: Requested basis set 'cc-pvxz' not found\n",
-        ("configuration_error", "code_error", "file_not_found"),
-        "cc-pvxz",
-    ),
-    "dftb": (
-        "ERROR!\n-> Requested file for the SK-tables not found: 'C-H.skf'\n",
-        ("file_not_found",),
-        "C-H.skf",
-    ),
-    "madgraph": (
-        "Command \"generate_events\" interrupted with error:\nFileNotFoundError : [Errno 2] No such file or directory: 'param_card.dat'\nPlease report this bug on https://bugs.launchpad.net/mg5amcnlo\n",
-        ("file_not_found",),
-        "param_card.dat",
-    ),
-    "gadget": (
-        "Code termination on task=0, function restart(), file restart.c, line 44: Can't open file './restartfiles/restart.0'\n",
-        ("file_not_found", "code_error"),
-        "restart.0",
-    ),
-    "flash": (
-        " [Driver_abortFlash] DRIVER_ABORT: Error: unable to read table helm_table.dat\n",
-        ("file_not_found", "code_error"),
-        "helm_table",
-    ),
-    "athena": (
-        "### FATAL ERROR in function [Mesh::Mesh]\nMesh size must be divisible by block size\n",
-        ("configuration_error",),
-        "divisible",
-    ),
     "enzo": (
         "Caught fatal exception:\n\n   'Unable to open parameter file amr.par'\nat Grid.C:33\n",
         ("file_not_found", "code_error"),
@@ -216,6 +130,186 @@ CASES = {
         "slurmstepd: error: *** JOB 5 ON n1 CANCELLED AT 2025-01-01T10:00:00 DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***\n",
         ("node_failure",),
         "NODE FAILURE",
+    ),
+    "osu": (
+        "# OSU MPI Latency\n# Size  Latency (us)\n0  1.2\nAbort(1091855) on node 0 (rank 0 in comm 0): Fatal error in PMPI_Init: Other MPI error, error stack:\nMPIR_Init_thread(176): \nMPID_Init(1548): \nMPIDI_OFI_mpi_init_hook(1554): \n(unknown)(): Other MPI error\n",
+        ("mpi_failure",),
+        "PMPI_Init",
+    ),
+    "hdf5": (
+        "HDF5-DIAG: Error detected in HDF5 (1.12.2) thread 0:\n  #000: H5F.c line 620 in H5Fopen(): unable to open file\n    major: File accessibility\n    minor: Unable to open file\n  #001: H5FDsec2.c line 352: unable to open file: name = 'in.h5', errno = 2, error message = 'No such file or directory'\n",
+        ("file_not_found",),
+        "in.h5",
+    ),
+    "nc": (
+        "NetCDF: Unknown file format\n at line 44 of read_grid.f90\nSTOP 2\n",
+        ("code_error", "configuration_error", "file_not_found"),
+        "Unknown file format",
+    ),
+    "slurm-script": (
+        "/var/spool/slurmd/job99/slurm_script: line 8: syntax error near unexpected token `fi'\n/var/spool/slurmd/job99/slurm_script: line 8: `fi'\n",
+        ("syntax_error",),
+        "syntax error",
+    ),
+    "python2": (
+        "  File \"run.py\", line 3\n    print 'a'\n          ^\nSyntaxError: Missing parentheses in call to 'print'. Did you mean print('a')?\n",
+        ("syntax_error",),
+        "SyntaxError",
+    ),
+    "conda-act": (
+        "CommandNotFoundError: Your shell has not been properly configured to use 'conda activate'.\nTo initialize your shell, run\n\n    $ conda init <SHELL_NAME>\n\nTraceback (most recent call last):\n  File \"/home/u/a.py\", line 1, in <module>\n    import torch\nModuleNotFoundError: No module named 'torch'\n",
+        ("missing_module", "configuration_error"),
+        "torch",
+    ),
+    "illegal": (
+        "run.sh: line 3: 777 Illegal instruction     (core dumped) ./sim\n",
+        ("crash",),
+        "Illegal instruction",
+    ),
+    "gpu-xid": (
+        "Epoch 1 loss 0.4\nRuntimeError: CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously reported at some other API call\n",
+        ("gpu_error", "code_error"),
+        "illegal memory",
+    ),
+    "vasp-brmix": (
+        " DAV:  12 0.1E+03\n BRMIX: very serious problems\n the old and the new charge density differ\n ZBRENT: fatal error in bracketing\n     please rerun with smaller EDIFF, or copy CONTCAR\n     to POSCAR and continue\n",
+        ("numerical_error",),
+        "ZBRENT",
+    ),
+    "vasp-potcar": (
+        " ERROR: number of potentials on File POTCAR incompatible with number\n        of species\n",
+        ("configuration_error",),
+        "POTCAR",
+    ),
+    "gauss-l502": (
+        " >>>>>>>>>> Convergence criterion not met.\n SCF Done:  E(RB3LYP) =  -100.0\n Convergence failure -- run terminated.\n Error termination via Lnk1e in /opt/g16/l502.exe at Mon Mar  3 10:00:00 2025.\n",
+        ("numerical_error",),
+        "onvergence failure",
+    ),
+    "wrf-cfl": (
+        "d01 2020-01-01_00:05:00           5  points exceeded v_cfl = 2 in domain d01 at time 2020-01-01_00:05:00 hours\nforrtl: severe (174): SIGSEGV, segmentation fault occurred\nImage              PC                Routine            Line        Source\nwrf.exe            0000000003  Unknown               Unknown  Unknown\n",
+        ("numerical_error", "crash"),
+        "SIGSEGV",
+    ),
+    "wrf-input": (
+        "-------------- FATAL CALLED ---------------\nFATAL CALLED FROM FILE:  <stdin>  LINE:     102\n program wrf: error opening wrfinput_d01 for reading ierr=       -1021\n-------------------------------------------\n",
+        ("file_not_found",),
+        "wrfinput_d01",
+    ),
+    "lammps-lost": (
+        "   1000  1.2  -3.4\nERROR: Lost atoms: original 4000 current 3998 (src/thermo.cpp:488)\nLast command: run 10000\n",
+        ("numerical_error",),
+        "Lost atoms",
+    ),
+    "gmx-lincs": (
+        "Step 1200, time 2.4 (ps)  LINCS WARNING\nrelative constraint deviation after LINCS:\nrms 12.3, max 99.1 (between atoms 1 and 2)\n\nFatal error:\nToo many LINCS warnings (1000)\nIf you know what you are doing you can adjust the lincs warning threshold in your mdp file\n",
+        ("numerical_error",),
+        "LINCS warnings",
+    ),
+    "abaqus-lic": (
+        "Abaqus License Manager checked out the following licenses:\nERROR: License error: Failed checkout: requested 5 tokens of abaqus, 2 available\n",
+        ("license_unavailable",),
+        "checkout",
+    ),
+    "quota": (
+        'Traceback (most recent call last):\n  File "/home/u/s.py", line 3, in <module>\n    f.write(b)\nOSError: [Errno 122] Disk quota exceeded\n',
+        ("disk_full",),
+        "quota",
+    ),
+    "stale": (
+        "cat: /nfs/a.txt: Stale file handle\n",
+        ("file_not_found", "network_error", "node_failure", "disk_full"),
+        "Stale",
+    ),
+    "ray": (
+        "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.\nMemory on the node (IP: 10.0.0.1, ID: ab) where the task (task ID: cd) was running was 120.1GB / 125.0GB (0.96), which exceeds the memory usage threshold of 0.95.\n",
+        ("out_of_memory",),
+        "low on memory",
+    ),
+    "torch-mismatch": (
+        'Traceback (most recent call last):\n  File "/home/u/t.py", line 9, in <module>\n    model.load_state_dict(sd)\nRuntimeError: Error(s) in loading state_dict for Net:\n\tsize mismatch for fc.weight: copying a param with shape torch.Size([10, 5]) from checkpoint, the shape in current model is torch.Size([12, 5]).\n',
+        ("configuration_error", "code_error"),
+        "loading state_dict",
+    ),
+    "root-own-later-": (
+        "Processing run.C...\nError: cannot find macro run.C\n",
+        ("file_not_found", "code_error"),
+        "run.C",
+    ),
+    "slurm-pend": (
+        "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n",
+        ("invalid_submission",),
+        "Invalid account",
+    ),
+    "subprocess-status": (
+        "Traceback (most recent call last):\n  File \"/home/u/w.py\", line 5, in <module>\n    subprocess.run(cmd, check=True)\nsubprocess.CalledProcessError: Command '['./sim', '-i', 'a.in']' returned non-zero exit status 139.\n",
+        ("crash", "code_error", "unknown"),
+        "returned non-zero exit status 139",
+    ),
+    "time-limit-sigterm": (
+        " step     0  E = 0.0000  T = 300.00\n step     1  E = -0.1100  T = 300.01\n step     2  E = -0.2200  T = 300.02\n step     3  E = -0.3300  T = 300.03\n step     4  E = -0.4400  T = 300.04\n step     5  E = -0.5500  T = 300.05\n step     6  E = -0.6600  T = 300.06\n step     7  E = -0.7700  T = 300.07\n step     8  E = -0.8800  T = 300.08\n step     9  E = -0.9900  T = 300.09\n step    10  E = -1.1000  T = 300.10\n step    11  E = -1.2100  T = 300.11\n step    12  E = -1.3200  T = 300.12\n step    13  E = -1.4300  T = 300.13\n step    14  E = -1.5400  T = 300.14\n step    15  E = -1.6500  T = 300.15\n step    16  E = -1.7600  T = 300.16\n step    17  E = -1.8700  T = 300.17\n step    18  E = -1.9800  T = 300.18\n step    19  E = -2.0900  T = 300.19\n step    20  E = -2.2000  T = 300.20\n step    21  E = -2.3100  T = 300.21\n step    22  E = -2.4200  T = 300.22\n step    23  E = -2.5300  T = 300.23\n step    24  E = -2.6400  T = 300.24\n step    25  E = -2.7500  T = 300.25\n step    26  E = -2.8600  T = 300.26\n step    27  E = -2.9700  T = 300.27\n step    28  E = -3.0800  T = 300.28\n step    29  E = -3.1900  T = 300.29\nforrtl: error (78): process killed (SIGTERM)\nslurmstepd: error: *** JOB 9 ON n1 CANCELLED AT 2025-02-03T04:05:06 DUE TO TIME LIMIT ***\n",
+        ("time_limit",),
+        "DUE TO TIME LIMIT",
+    ),
+    "module-and-library": (
+        "module: command not found\n./sim: error while loading shared libraries: libhdf5.so.103: cannot open shared object file: No such file or directory\n",
+        ("missing_shared_library", "configuration_error"),
+        "libhdf5.so.103",
+    ),
+    "rank-out-of-bounds": (
+        "rank 2: out of bounds access in field u (i=130, n=128)\nrank 0: waiting for rank 2\nMPI_ABORT was invoked on rank 2 in communicator MPI_COMM_WORLD\nwith errorcode 4.\n",
+        ("code_error", "mpi_failure"),
+        "out of bounds",
+    ),
+    "python-script-missing": (
+        "python: can't open file '/home/u/missing.py': [Errno 2] No such file or directory\n",
+        ("file_not_found",),
+        "missing.py",
+    ),
+    "step-memory": (
+        "error: Unable to create step for job 12: Memory required by task is not available\n",
+        ("invalid_submission", "configuration_error", "out_of_memory"),
+        "Memory required",
+    ),
+    "bus-error": (
+        " step     0  E = 0.0000  T = 300.00\n step     1  E = -0.1100  T = 300.01\n step     2  E = -0.2200  T = 300.02\n step     3  E = -0.3300  T = 300.03\n step     4  E = -0.4400  T = 300.04\n step     5  E = -0.5500  T = 300.05\n step     6  E = -0.6600  T = 300.06\n step     7  E = -0.7700  T = 300.07\n step     8  E = -0.8800  T = 300.08\n step     9  E = -0.9900  T = 300.09\n step    10  E = -1.1000  T = 300.10\n step    11  E = -1.2100  T = 300.11\n step    12  E = -1.3200  T = 300.12\n step    13  E = -1.4300  T = 300.13\n step    14  E = -1.5400  T = 300.14\n step    15  E = -1.6500  T = 300.15\n step    16  E = -1.7600  T = 300.16\n step    17  E = -1.8700  T = 300.17\n step    18  E = -1.9800  T = 300.18\n step    19  E = -2.0900  T = 300.19\n step    20  E = -2.2000  T = 300.20\n step    21  E = -2.3100  T = 300.21\n step    22  E = -2.4200  T = 300.22\n step    23  E = -2.5300  T = 300.23\n step    24  E = -2.6400  T = 300.24\n step    25  E = -2.7500  T = 300.25\n step    26  E = -2.8600  T = 300.26\n step    27  E = -2.9700  T = 300.27\n step    28  E = -3.0800  T = 300.28\n step    29  E = -3.1900  T = 300.29\nBus error\n",
+        ("crash",),
+        "Bus error",
+    ),
+    "python-encodings": (
+        "Fatal Python error: init_fs_encoding: failed to get the Python codec of the filesystem encoding\nPython runtime state: core initialized\nModuleNotFoundError: No module named 'encodings'\n",
+        ("configuration_error", "missing_module"),
+        "encodings",
+    ),
+    "container-mount": (
+        "INFO:    Could not find any nv files on this host!\nFATAL:   container creation failed: mount /scratch->/scratch error: while mounting /scratch: mount source /scratch doesn't exist\n",
+        ("file_not_found", "configuration_error"),
+        "mount source",
+    ),
+    "tar-missing": (
+        "tar (child): data.tar.gz: Cannot open: No such file or directory\ntar (child): Error is not recoverable: exiting now\ntar: Child returned status 2\n",
+        ("file_not_found",),
+        "data.tar.gz",
+    ),
+    "unzip-missing": (
+        "unzip:  cannot find or open data.zip, data.zip.zip or data.zip.ZIP.\n",
+        ("file_not_found",),
+        "data.zip",
+    ),
+    "awk-missing": (
+        "awk: cannot open in.txt (No such file or directory)\n",
+        ("file_not_found", "code_error"),
+        "in.txt",
+    ),
+    "read-only": (
+        "mkdir: cannot create directory '/work/out': Read-only file system\n",
+        ("permission_denied", "disk_full"),
+        "Read-only",
+    ),
+    "glibc-version": (
+        "ImportError: /lib64/libc.so.6: version `GLIBC_2.32' not found (required by /home/u/x.so)\n",
+        ("missing_shared_library", "configuration_error"),
+        "GLIBC_2.32",
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import pytest
 
@@ -52,10 +53,14 @@ def word(rng):
 
 
 def make_hay(kind, *middle):
+    lines = make_lines(kind)
+    return b"".join([*lines[: N_LINES // 2], *middle, *lines[N_LINES // 2 :]])
+
+
+@cache
+def make_lines(kind):
     rng = random.Random(7)
-    half = [kind(rng, i) for i in range(N_LINES // 2)]
-    rest = [kind(rng, i) for i in range(N_LINES // 2, N_LINES)]
-    return b"".join([*half, *middle, *rest])
+    return [kind(rng, i) for i in range(N_LINES)]
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_scheduler.logs import LogLine, parse_tracebacks
+from llm_scheduler.logs import LogLine, parse_tracebacks, scan_log
 
 JAVA = """\
 Exception in thread "main" java.lang.RuntimeException: run failed
@@ -170,6 +170,24 @@ def test_forms(text, language, exception, message, frame):
     assert (user and (user.function, user.line)) == frame
     assert 1 not in found.lines
     assert len(text.splitlines()) + 2 not in found.lines
+
+
+QUIET = [
+    ("org.lab.Main$Halt: done\n   at org.lab.Main.run(Main.java:41)\n", "org.lab.Main$Halt"),
+    ("The sample must be named at /home/me/trim.pl line 14.\n", "die"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "exception"),
+    [*((case[0], case[2]) for case in CASES), *QUIET],
+)
+def test_a_failure_is_found_in_a_log_whatever_its_words(tmp_path, text, exception):
+    path = tmp_path / "job.out"
+    path.write_text(f"it starts\n{text}", encoding="utf-8")
+    found = scan_log(path)
+    assert exception in [tb.exception for tb in found.tracebacks]
+    assert found.tracebacks == parse_tracebacks(found.lines)
 
 
 def test_the_cause_in_java_stands_below():

@@ -78,6 +78,25 @@ def test_literals_in_any_case(tmp_path):
     assert any("Frobnicator" in line.text for line in log.lines)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "free(): double free detected in tcache 2",
+        "scancel: job 17 on behalf of ann",
+        "The sample must be named at /home/me/trim.pl line 14, <STDIN> line 3.",
+        "Kein Lizenzserver: Fehler 5",
+        "fichier introuvable",
+        "cp: no existe el fichero x.dat",
+        "bash: mesher: Befehl nicht gefunden",
+        "no licence for 8 cores",
+    ],
+)
+def test_what_tells_is_kept_deep_in_a_log(tmp_path, line):
+    log = scan_log(write(tmp_path, plain(400), f"{line}\n".encode(), plain(400)))
+    assert line in [x.text for x in log.lines]
+    assert log.alarms == {401}
+
+
 def test_repeated_lines_are_thinned_out(tmp_path):
     noise = b"".join(b"WARNING: error bar of point %d\n" % i for i in range(50_000))
     log = scan_log(write(tmp_path, plain(100), noise, b"FATAL: the real thing\n", noise))
@@ -190,7 +209,7 @@ def test_small_files(tmp_path, content, n_lines):
 
 
 def test_binary_and_nul_files(tmp_path):
-    log = scan_log(write(tmp_path, os.urandom(3_000_000)))
+    log = scan_log(write(tmp_path, os.urandom(1_000_000)))
     assert log.complete
     assert all(len(line.text) <= 2000 for line in log.lines)
     path = tmp_path / "sparse"
@@ -204,11 +223,11 @@ def test_binary_and_nul_files(tmp_path):
 
 
 def test_a_compression_bomb_is_bounded(tmp_path):
-    path = write(tmp_path, gzip.compress(b"\0" * 100_000_000))
+    path = write(tmp_path, gzip.compress(b"\0" * 30_000_000, 1))
     log, peak = peak_mb(lambda: scan_log(path, max_bytes=20_000_000))
     assert not log.complete
     assert log.n_bytes == 20_000_000
-    assert peak < 40
+    assert peak < 12
 
 
 def test_the_tail_is_read_beyond_the_limit(tmp_path):

@@ -65,6 +65,24 @@ def check_catalog(name: str) -> Check:
     return Check(name, "ok", f"{len(catalog)} known causes{own}")
 
 
+def check_reading(name: str) -> Check:
+    """Check with what logs are searched, and which compressed ones can be read."""
+    from llm_scheduler.logs.compression import find_zstd
+    from llm_scheduler.logs.engines import make_engine
+
+    engine = make_engine("auto", n_bytes=1 << 40).name
+    advice = []
+    if engine != "hyperscan":
+        advice.append("Run `pip install hyperscan` if it runs here: large logs are read faster.")
+    kinds = "gzip, bzip2, xz"
+    if find_zstd() is not None:
+        kinds += ", zstd"
+    else:
+        advice.append("For logs in zstd run `pip install zstandard`.")
+    detail = f"searched by {engine}; compressed ones: {kinds}"
+    return Check(name, "ok" if not advice else "missing", detail, " ".join(advice))
+
+
 def check_settings(name: str) -> Check:
     """Check that the settings can be read."""
     try:

@@ -24,6 +24,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("Python", install.check_python),
     Probe("adaptive-scheduler", install.check_engine, limit_s=60),
     Probe("causes", install.check_catalog),
+    Probe("logs", install.check_reading),
     Probe("settings", install.check_settings),
     Probe("model", install.check_model),
     Probe("widgets", install.check_widgets),
