@@ -35,7 +35,8 @@ def print_findings(findings: Sequence[Finding], *, n_causes: int) -> None:
     """Print what checks found, a line each as compilers do, and the sum."""
     console = make_console()
     for found in findings:
-        where = f"{printable(short_path(found.file))}:{found.line}: " if found.file else ""
+        line = f":{found.line}" if found.line else ""
+        where = f"{printable(short_path(found.file))}{line}: " if found.file else ""
         text = Text(where, style="dim")
         text.append(f"{found.level}: ", style=_STYLES[found.level])
         text.append(f"{found.cause_id}: " if found.cause_id else "", style="bold")
@@ -160,7 +161,7 @@ def print_trial(trial: Trial) -> None:
         if match.others:
             rows.append(Padding(_line(f"also matched by {', '.join(match.others)}"), (0, 0, 0, 4)))
     more = trial.n_matches - len(trial.matches)
-    rows += [Text(f"and {more} more lines")] if more else []
+    rows += [Text(f"and {more} more {'line' if more == 1 else 'lines'}")] if more else []
     parts += _section("  Lines that match", rows)
     parts += _section("  Why not", [_wrapped(f"- {reason}") for reason in trial.reasons])
     make_console().print(Group(*parts))

@@ -41,6 +41,11 @@ def peak_of(record: JobRecord) -> int | None:
     return max((peak for peak in peaks if peak), default=None)
 
 
+def is_completed(record: JobRecord | None) -> bool:
+    """Tell whether a job ended by itself, and with exit code 0 where one is known."""
+    return record is not None and record.state == "COMPLETED" and not record.exit_code
+
+
 def is_near_memory_limit(record: JobRecord | None) -> bool:
     """Tell whether the job had used nearly all of its memory."""
     if record is None or not record.requested_memory_bytes:
@@ -125,7 +130,9 @@ def record_values(record: JobRecord | None) -> dict[str, str]:
     values = {}
     peak = peak_of(record)
     if peak and record.requested_memory_bytes:
-        values["peak"] = format_bytes(peak)
+        # Peaks are sampled: a low one is not what a job reached that ran out of memory.
+        name = "peak" if is_near_memory_limit(record) else "sampled"
+        values[name] = format_bytes(peak)
     if record.requested_memory_bytes:
         values["memory_limit"] = format_bytes(record.requested_memory_bytes)
     if record.elapsed_s is not None:

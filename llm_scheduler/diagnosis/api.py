@@ -11,7 +11,7 @@ from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.diagnosis.rules import diagnose
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.errors import LogError, UsageError
-from llm_scheduler.logs import LogDigest, LogText, known_lines, make_digest, scan_log
+from llm_scheduler.logs import LogDigest, LogLine, LogText, known_lines, make_digest, scan_log
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -83,7 +83,8 @@ def examine_log(
     logs = _read_logs(path_or_paths, record, catalog)
     good = _read_good(compare_with, catalog)
     diagnosis = diagnose(logs, record, catalog=catalog, job_id=job_id, known=known_lines(good))
-    return diagnosis, make_digest(logs, max_chars=max_chars, compare_with=good)
+    proof = [LogLine(x.file, x.line, x.text) for x in diagnosis.evidence if x.file]
+    return diagnosis, make_digest(logs, max_chars=max_chars, compare_with=good, proof=proof)
 
 
 def _read_logs(

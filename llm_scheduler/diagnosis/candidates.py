@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.causes import Cause, Role
 from llm_scheduler.diagnosis.flow import Flow
 from llm_scheduler.diagnosis.hints import exception_values
+from llm_scheduler.diagnosis.patterns import literals_of
 from llm_scheduler.logs.models import LogLine, LogText, Traceback
 from llm_scheduler.logs.tracebacks import find_tracebacks, traceback_key
 
@@ -38,9 +40,11 @@ _SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|qsub|bsub|esub)\b")
 _DEMOTED: dict[Role, Role] = {"cause": "hint", "symptom": "harmless"}
 """What is left of a match where the line itself says that the program goes on."""
 _MAX_FRAMES = 4
-_Matches = list[tuple[Cause, dict[str, str]]]
+_Matches = tuple[tuple[Cause, dict[str, str]], ...]
 _MAX_NOTES = 6
 _PYTHON = "python"
+_TANGIBLE = frozenset({"file_not_found", "permission_denied", "network_error", "out_of_memory"})
+"""Kinds of errors that mean the same in every language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def is_general(cause: Cause) -> bool:
 
 
 def _best_general(
-    matches: list[tuple[Cause, dict[str, str]]],
+    matches: _Matches,
     text: str,
     catalog: Catalog,
 ) -> tuple[Cause, dict[str, str]] | None:
@@ -141,19 +145,30 @@ def _is_told_below(index: int, header: Candidate, matched: dict[int, Candidate])
     return False
 
 
+@lru_cache(maxsize=2048)
+def _match(catalog: Catalog, text: str) -> _Matches:
+    """Return what a line may mean; the jobs of a run mostly fail with the same lines."""
+    return tuple(catalog.match(text))
+
+
 def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
     found: dict[int, Candidate] = {}
-    unread: list[tuple[int, bool, _Matches]] = []
+    unread: list[tuple[int, bool, _Matches | None]] = []
     header = -_BELOW - 1
+    quiet = log.alarms is not None and not _takes_any_line(catalog)
     for index, line in enumerate(log.lines):
         if announces(line.text):
             header = index
-        matches = catalog.match(line.text)
+        if quiet and log.alarms is not None and line.number and line.number not in log.alarms:
+            # Nothing but general words can be found here; they are asked for below.
+            unread.append((index, index - header <= _BELOW, None))
+            continue
+        matches = _match(catalog, line.text)
         best = _best([match for match in matches if not is_general(match[0])], line.text)
         bare = noise.without_prefix(line.text)
         if best is None and len(bare) < len(line.text):
             # Some patterns ask for the start of a line.
-            matches = catalog.match(bare)
+            matches = _match(catalog, bare)
             best = _best([match for match in matches if not is_general(match[0])], bare)
         if best is None:
             is_error = index - header <= _BELOW or noise.says_error(line.text)
@@ -161,18 +176,34 @@ def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
         else:
             found[index] = _make_candidate(line, *best)
     last = noise.last_words(log, {i for i, x in found.items() if x.role in {"symptom", "verdict"}})
-    for index, is_error, matches in unread:
+    for index, is_error, asked in unread:
         line = log.lines[index]
         if not is_error and not (index in last and noise.gives_up(line.text)):
             continue
         if not noise.is_of_launcher(line.text):
-            best = _best_general(matches, line.text, catalog)
+            known = _match(catalog, line.text) if asked is None else asked
+            best = _best_general(known, line.text, catalog)
             if best is not None:
                 made = _make_candidate(line, *best)
                 # Without a word of error only its place at the end tells.
                 weak = made.role == "cause" and not is_error
                 found[index] = replace(made, role="hint") if weak else made
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=8)
+def _takes_any_line(catalog: Catalog) -> bool:
+    """Tell whether a cause has a pattern that lines without a word of alarm may hold.
+
+    Most lines of a log hold none, and asking all patterns about each of them takes
+    most of the time.
+    """
+    return any(
+        not literals_of(pattern)
+        for cause in catalog
+        if not (is_general(cause) or cause.role == "harmless" or cause.submission)
+        for pattern in cause.patterns
+    )
 
 
 def _make_candidate(line: LogLine, cause: Cause, values: dict[str, str]) -> Candidate:
@@ -295,22 +326,23 @@ def _explain(
     texts = [flow.text_of(exception), _headline(exception), *exception.notes[:_MAX_NOTES]]
     if exception.language != _PYTHON:
         texts += flow.block_of(exception)
-    for text in texts:
+    for text in dict.fromkeys(texts):
         found += [
             (cause, groups, text)
-            for cause, groups in catalog.match(text)
+            for cause, groups in _match(catalog, text)
             if cause.id != GENERIC_LINE
             and not is_general(cause)
             and cause.role != "harmless"
             and not cause.submission
             and _frames_agree(cause, exception)
+            and _speaks(cause, exception)
         ]
     name = _short_name(exception.exception)
     found += [
         (cause, {}, texts[0])
         for cause in catalog.by_exception.get(name, ())
         # Other languages have exceptions of the same names, and of other meaning.
-        if exception.language == _PYTHON or not cause.id.startswith(_PYTHON)
+        if exception.language == _PYTHON or cause.category in _TANGIBLE
     ]
     if not found:
         found = [(cause, {}, "") for cause in _fallback(exception, catalog)]
@@ -319,6 +351,16 @@ def _explain(
     found = [item for item in found if item[0].id not in beaten] or found
     cause, groups, text = max(found, key=lambda item: (item[0].priority, len(item[1])))
     return cause, {**values, **groups}, text
+
+
+def _speaks(cause: Cause, exception: Traceback) -> bool:
+    """Tell whether a cause may explain an exception of its language.
+
+    ``TypeError`` of JavaScript has other reasons and other remedies than Python's.
+    """
+    if exception.language == _PYTHON or cause.category in _TANGIBLE:
+        return True
+    return not (cause.id.startswith(_PYTHON) and cause.exceptions)
 
 
 def _fallback(exception: Traceback, catalog: Catalog) -> list[Cause]:

@@ -18,6 +18,7 @@ from llm_scheduler.diagnosis.catalog_entries import WITHOUT_CONDITION, quiet
 from llm_scheduler.diagnosis.causes import STATES, Cause
 from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.diagnosis.patterns import ORDINARY, literals_of
+from llm_scheduler.diagnosis.resemblance import resembles
 from llm_scheduler.diagnosis.rules import diagnose
 from llm_scheduler.diagnosis.texts import fields_of, render, render_title
 from llm_scheduler.diagnosis.trials import Trial, try_cause
@@ -35,6 +36,10 @@ _UNSEEN = (
     "has no plain text of 5 signs or more, or word of 8 letters, that every match holds: "
     "lines that it takes and that hold no word of alarm (error, failed, cannot, ...) may be "
     "skipped in a large log"
+)
+_UNLIKE = (
+    "does not look like what it takes: write a text that shares at least two words with "
+    "`example` or `patterns` and means another thing"
 )
 _SENTENCE = re.compile(r"[.!?](?=\s|$)")
 _CODE = re.compile(r"`[^`]*`")
@@ -120,6 +125,8 @@ def _check_near_misses(cause: Cause, catalog: Catalog, folder: Path) -> Iterator
         if trial.wins:
             where = f": pattern {trial.matches[0].patterns[0]!r}" if trial.matches else ""
             yield "error", f"takes its near miss {_short(text)}{where}"
+        elif not resembles(text, cause, catalog):
+            yield "warning", f"its near miss {_short(text)} {_UNLIKE}"
     if cause.near_miss_record:
         found = diagnose_record(cause.near_miss_record, catalog)
         if isinstance(found, str):

@@ -64,21 +64,22 @@ def parse_remedy(
     problems: list[CatalogProblem],
 ) -> tuple[str, RemedyTemplate] | None:
     """Return a cause's id and the remedy that an entry adds to it."""
-    cause_id = entry.table.get("cause")
+    file, cause_id = entry.place.file, entry.table.get("cause")
+    found: list[CatalogProblem] = []
     if cause_id is None:
         message = '[[remedy]] does not say which cause it is for; add `cause = "ID"`'
-        problems.append(CatalogProblem(entry.place.file, entry.place.line, message))
-        return None
-    if not isinstance(cause_id, str) or cause_id not in causes:
+        found.append(CatalogProblem(file, entry.place.line, message))
+    elif not isinstance(cause_id, str) or cause_id not in causes:
         message = f"[[remedy]] names the unknown cause {cause_id!r}{suggest(cause_id, causes)}"
-        problems.append(CatalogProblem(entry.place.file, entry.line_of("cause"), message))
-        return None
+        found.append(CatalogProblem(file, entry.line_of("cause"), message))
     table = {key: value for key, value in entry.table.items() if key != "cause"}
+    remedy = None
     try:
-        return cause_id, RemedyTemplate.model_validate(table)
+        remedy = RemedyTemplate.model_validate(table)
     except ValidationError as exc:
-        problems += _explain_errors(f"remedy of {cause_id!r}", entry, exc, RemedyTemplate)
-        return None
+        found += _explain_errors(f"remedy of {cause_id!r}", entry, exc, RemedyTemplate)
+    problems += found
+    return (str(cause_id), remedy) if remedy and not found else None
 
 
 def suggest(wrong: object, known: Mapping[str, object] | set[str]) -> str:

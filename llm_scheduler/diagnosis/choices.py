@@ -21,5 +21,7 @@ class Choice:
     """Another error after which nothing went on."""
     others: tuple[Candidate, ...] = field(default=())
     """Candidates that support it, best first."""
+    silence: str = ""
+    """Why logs without an error are no success here; empty where they may be."""
     confidence: float = 0.0
     doubts: tuple[str, ...] = ()

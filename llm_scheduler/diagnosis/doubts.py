@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llm_scheduler.diagnosis import noise
-from llm_scheduler.diagnosis.candidates import GENERIC_LINE, Candidate
+from llm_scheduler.diagnosis.accounting import is_completed
+from llm_scheduler.diagnosis.candidates import GENERIC_LINE, Candidate, is_general
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.texts import quote
 from llm_scheduler.engine.records import JobRecord
@@ -41,7 +42,10 @@ def weigh(choice: Choice, logs: Sequence[LogText], record: JobRecord | None) -> 
         found = list(_of_success(choice, logs, record))
     else:
         confidence = 0.2
-        found = [_Doubt("No line of the log and nothing else says why.")]
+        found = [_Doubt(choice.silence or "No line of the log and nothing else says why.")]
+        if record is not None and record.state == "COMPLETED" and record.exit_code:
+            told = f"COMPLETED, and yet gives exit code {record.exit_code}"
+            found.append(_Doubt(f"The scheduler's record says {told}."))
     found += _of_reading(choice, logs)
     for doubt in found:
         confidence = min(confidence * doubt.factor, doubt.cap)
@@ -63,12 +67,13 @@ def _of_candidate(
     if found.known:
         yield _Doubt("The log of a successful job has this line too.", factor=0.6)
     if choice.survived:
-        yield _Doubt(f"The program went on after this error: {_lines(found.after)} follow.", 0.6)
+        yield _Doubt("The program went on after this error.", 0.6)
     elif found.after and found.role != "verdict":
+        # Lines of progress weigh more than one, so no number of lines is told.
         factor = 1 - 0.02 * min(found.after, 15)
-        yield _Doubt(f"The program wrote {_lines(found.after)} after this one.", factor)
+        yield _Doubt("The program, or the script around it, wrote on afterwards.", factor)
     yield from _of_role(found)
-    if record is not None and record.state == "COMPLETED" and found.role != "verdict":
+    if is_completed(record) and found.role != "verdict":
         yield _Doubt("The scheduler says that the job completed.", factor=0.65)
     if choice.over is not None:
         title = quote((choice.over.text or choice.over.cause.id)[:_MAX_QUOTED])
@@ -87,6 +92,9 @@ def _of_role(found: Candidate) -> Iterator[_Doubt]:
     if found.role == "symptom" and found.from_record:
         text = "Only the exit code or the signal says so; programs use them freely."
         yield _Doubt(text, cap=0.88)
+    elif found.role == "symptom" and is_general(found.cause):
+        text = "No rule knows this message; it is told as the program wrote it."
+        yield _Doubt(text, cap=0.85)
     elif found.role == "symptom":
         text = "The line is only a consequence; the reason itself is not in the log."
         yield _Doubt(text, cap=0.85)
@@ -122,7 +130,3 @@ def _of_reading(choice: Choice, logs: Sequence[LogText]) -> Iterator[_Doubt]:
         yield _Doubt("Not every log could be read.", cap=cap)
     elif any(not log.complete for log in logs):
         yield _Doubt("The log was read in part.", cap=cap)
-
-
-def _lines(count: int) -> str:
-    return "1 more line" if count == 1 else f"{count} more lines"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llm_scheduler.diagnosis.accounting import signal_of
+from llm_scheduler.diagnosis import noise
+from llm_scheduler.diagnosis.accounting import describe_record, is_completed, signal_of
 from llm_scheduler.diagnosis.candidates import SURVIVED_AFTER
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.evidence import choose_evidence
 from llm_scheduler.diagnosis.models import Diagnosis, Remedy
 from llm_scheduler.diagnosis.readability import are_binary, has_text
+from llm_scheduler.diagnosis.texts import quote
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs import fingerprint
 from llm_scheduler.logs.models import LogText
@@ -19,8 +21,10 @@ NOT_ENDED = "not-ended"
 """The cause of a diagnosis whose job is still in the scheduler's hands."""
 
 _PROBLEM_SHOWN = 2
+_MAX_SHOWN = 120
 _NOTHING_KNOWN = 0.2
 _NO_TEXT = "The log is no text that could be read."
+_EMPTY = "The log is empty."
 _REMEDIES = (
     Remedy(kind="inspect", summary="Read the end of the log and run one point by hand"),
     Remedy(
@@ -62,7 +66,9 @@ def without_unreadable(
         return choice
     found = choice.candidate
     if found is None:
-        return _NOTHING_READ if are_binary(logs) or not has_text(logs) else choice
+        if are_binary(logs):
+            return _NOTHING_READ
+        return choice if has_text(logs) else replace(_NOTHING_READ, doubts=(_EMPTY,))
     # A program may print data, and then really die.
     is_end = found.traceback is not None or found.after < SURVIVED_AFTER
     return choice if is_end or not are_binary(logs) else _NOTHING_READ
@@ -92,13 +98,13 @@ def diagnose_without_cause(
             category="success",
             cause="success",
             title="The job seems to have succeeded",
-            explanation="Nothing in the logs or in the scheduler's record says that it failed.",
+            explanation=_say_success(logs, record),
             evidence=evidence,
             confidence=choice.confidence,
             doubts=choice.doubts,
             fingerprint=fingerprint("success"),
         )
-    title, explanation = _say_unknown(logs, record)
+    title, explanation = _say_unknown(logs, record, choice.silence)
     return Diagnosis(
         job_id=job_id,
         category="unknown",
@@ -143,7 +149,28 @@ def _live_words(record: JobRecord) -> str:
     return _LIVE_WORDS.get(record.state, "is still running")
 
 
-def _say_unknown(logs: Sequence[LogText], record: JobRecord | None) -> tuple[str, str]:
+def _say_success(logs: Sequence[LogText], record: JobRecord | None) -> str:
+    """Say what was seen as the end of the work, and whether the scheduler says the same."""
+    ends = ((log, noise.end_of(log)) for log in logs)
+    shown = next((log.lines[at].text for log, at in ends if at is not None), "")
+    if shown:
+        seen = f"The log ends with a word of success: {quote(shown.strip()[:_MAX_SHOWN])}."
+    elif has_text(logs):
+        seen = "No line of the log speaks of a failure, but none says that the work was finished."
+    else:
+        seen = "The log holds no text."
+    if is_completed(record):
+        return f"{seen} The scheduler's record says that the job completed."
+    if any(map(noise.is_told_done, logs)):
+        return f"{seen} The scheduler's own report in the log says that the job is done."
+    return f"{seen} The scheduler's record is not known."
+
+
+def _say_unknown(
+    logs: Sequence[LogText],
+    record: JobRecord | None,
+    silence: str,
+) -> tuple[str, str]:
     ended = _end_of(record)
     problems = [f"`{log.file}`: {log.problem}" for log in logs if log.problem]
     told = "The scheduler's record gives no reason." if record else "No record is known."
@@ -167,9 +194,23 @@ def _say_unknown(logs: Sequence[LogText], record: JobRecord | None) -> tuple[str
             else "The log is empty, so it can't tell how the job ended",
             f"There is no text in the log. {told}",
         )
+    if silence:
+        return (
+            "The log does not tell how the job ended",
+            f"{silence} No record of the scheduler is known that would tell the end.",
+        )
+    nothing = "holds an error that the catalogue knows."
+    if record is None:
+        return (
+            "The log does not tell how the job ended",
+            f"No line of the log {nothing} No record of the scheduler is known.",
+        )
     return (
         f"The job failed{ended} for a reason that no rule knows",
-        "Neither the log nor the scheduler's record holds an error that the catalogue knows.",
+        (
+            f"Neither the log nor the scheduler's record {nothing} "
+            f"The record says: {describe_record(record)}."
+        ),
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from llm_scheduler.diagnosis.accounting import describe_record
-from llm_scheduler.diagnosis.candidates import Candidate, announces
+from llm_scheduler.diagnosis.candidates import Candidate, announces, is_general
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.models import Evidence
-from llm_scheduler.diagnosis.noise import is_of_launcher
+from llm_scheduler.diagnosis.noise import end_of, is_noise, is_of_launcher
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
 from llm_scheduler.logs.ranking import WEAK, rank_lines
@@ -23,6 +23,10 @@ _MAX_BELOW = 8
 _FEW = 3
 """With fewer lines than this the neighbours of a proof are shown, too."""
 _NEAR = 8
+_WEIGHTY = 60
+"""Causes of this priority and above end programs as a rule."""
+_HEADING = "Traceback (most recent call last)"
+"""Says only that an exception follows; the line with its name is the proof."""
 _RULER = re.compile(r"^\W*$")
 _SAYS_WHAT = re.compile(
     r"\b(?:error|erreur|fehler|fatal|fail(?:ed|ure|s)?|unable|cannot|can't|could not|not found"
@@ -67,16 +71,17 @@ def _in_order(
     if chosen is None:
         if from_record is not None:
             yield from_record
-        if not choice.success:
-            yield from _telling_lines(logs)
+        yield from _telling_lines(logs) if not choice.success else _ends(logs)
         return
     if chosen.from_record and from_record is not None:
         yield from_record
+        if choice.rival is not None:
+            yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
     if not chosen.from_record:
         proof = list(_of_candidate(chosen, logs))
         yield proof[0]
-        if choice.rival is not None:
-            yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
+        yield from _continued(chosen, logs)
+        yield from _second(choice)
         yield from proof[1:]
         if chosen.traceback is None:
             yield from _same_kind(chosen, choice.others)
@@ -90,6 +95,63 @@ def _in_order(
             yield _line(other.file, other.line, other.text)
     if chosen.from_record:
         yield from _telling_lines(logs)
+
+
+def _second(choice: Choice) -> Iterator[Evidence]:
+    """Return what else could be the reason, or says the same in another way."""
+    chosen = choice.candidate
+    if chosen is None:
+        return
+    if choice.rival is not None:
+        yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
+    same = sorted(
+        (x for x in choice.others if x.file == chosen.file and x.order != chosen.order),
+        key=lambda x: x.order,
+    )
+    if chosen.role == "verdict" or is_general(chosen.cause):
+        # Several jobs, or several errors: the first, and of verdicts the last.
+        same = [x for x in same if x.cause is chosen.cause]
+        ends = same[:1] if is_general(chosen.cause) else same[:1] + same[-1:]
+        yield from (_line(x.file, x.line, x.text) for x in ends)
+        return
+    for other in same:
+        if choice.rival is None and other.order < chosen.order and _is_weighty(other, chosen):
+            yield _line(other.file, other.line, other.text)
+            break
+    for other in same:
+        is_raised = other.traceback is not None and other.traceback is not chosen.traceback
+        if is_raised and other.role in {"cause", "hint"} and other.text != chosen.text:
+            if chosen.traceback is None and other.cause.category != chosen.cause.category:
+                continue
+            yield _line(other.file, other.line, other.text)
+            return
+
+
+def _is_weighty(other: Candidate, chosen: Candidate) -> bool:
+    """Tell whether an earlier error may be the reason of the one that was chosen."""
+    return (
+        other.role == "cause"
+        and other.cause.priority >= _WEIGHTY
+        and other.cause.category != chosen.cause.category
+        and not (other.said_to_live or other.known or is_general(other.cause))
+    )
+
+
+def _continued(chosen: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the line below a message that was broken in the middle of a sentence."""
+    last = chosen.text.rstrip()[-1:]
+    if chosen.traceback is not None or not (last.isalpha() or last in {",", "'", '"'}):
+        return
+    lines = next((log.lines for log in logs if log.file == chosen.file), ())
+    for line, below in pairwise(lines):
+        if line.number == chosen.line:
+            indent = len(line.text) - len(line.text.lstrip())
+            is_flush = len(below.text) - len(below.text.lstrip()) == indent
+            is_flush = is_flush and not is_of_launcher(below.text) and not is_noise(below.text)
+            word = below.text.strip().partition(" ")[0]
+            if is_flush and word.isalpha() and word.islower() and word != below.text.strip():
+                yield _line(below.file, below.number, below.text)
+            return
 
 
 def _same_kind(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[Evidence]:
@@ -137,6 +199,7 @@ def _around(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]
     told = [line for line in reversed(above) if _SAYS_WHAT.search(line.text)]
     found += ([line for line in told if announces(line.text)] or told)[:1]
     found += [line for line in below if _SAYS_WHAT.search(line.text)][:1]
+    found = [line for line in found if _HEADING not in line.text]
     yield from (_line(line.file, line.number, line.text) for line in found)
 
 
@@ -148,7 +211,8 @@ def _beside(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]
         # A title below belongs to the next message.
         below = [line for line in _below(lines, at)[:1] if not announces(line.text)]
         for line in (*below, *_above(lines, at)[-1:]):
-            yield _line(line.file, line.number, line.text)
+            if _HEADING not in line.text:
+                yield _line(line.file, line.number, line.text)
 
 
 def _below(lines: Sequence[LogLine], at: int) -> list[LogLine]:
@@ -237,6 +301,14 @@ def _telling_lines(logs: Sequence[LogText]) -> Iterator[Evidence]:
         if ranked.score >= WEAK:
             yield _line(ranked.line.file, ranked.line.number, ranked.line.text)
     yield from _last_lines(logs)
+
+
+def _ends(logs: Sequence[LogText]) -> Iterator[Evidence]:
+    """Return the lines that say that the work was finished."""
+    for log in logs:
+        at = end_of(log)
+        if at is not None:
+            yield _line(log.file, log.lines[at].number, log.lines[at].text)
 
 
 def _last_lines(logs: Sequence[LogText]) -> Iterator[Evidence]:

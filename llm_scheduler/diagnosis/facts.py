@@ -30,7 +30,7 @@ def explain_facts(
 ) -> str:
     """Return the explanation with a sentence of facts that it does not tell itself."""
     category = candidate.cause.category
-    if category in _MEMORY and (values.get("peak") or values.get("memory_limit")):
+    if category in _MEMORY and any(map(values.get, ("peak", "memory_limit", "sampled"))):
         facts = _memory(explanation, values)
     elif category == "time_limit":
         facts = _time(explanation, values)
@@ -44,6 +44,12 @@ def explain_facts(
 
 def _memory(explanation: str, values: Mapping[str, str]) -> str:
     asked, reached = values.get("memory_limit", ""), values.get("peak", "")
+    sampled = values.get("sampled", "")
+    if sampled:
+        told = f"the highest that was sampled was {sampled}"
+        if asked and not _tells(explanation, asked):
+            return f"The job asked for {asked}; {told}."
+        return f"{told[0].upper()}{told[1:]}."
     after = f" after {values['elapsed']}" if values.get("elapsed") else ""
     if asked and reached and not _tells(explanation, asked, reached):
         return f"The job asked for {asked} and reached {reached}{after}."
@@ -56,6 +62,9 @@ def _memory(explanation: str, values: Mapping[str, str]) -> str:
 
 def _time(explanation: str, values: Mapping[str, str]) -> str:
     allowed, ran = values.get("time_limit", ""), values.get("elapsed", "")
+    if allowed and ran and _tells(explanation, allowed):
+        told = ran != allowed and _tells(explanation, ran)
+        return "" if told or explanation.count(allowed) > 1 else f"It had run for {ran}."
     if allowed and ran and not _tells(explanation, allowed, ran):
         return f"The job asked for {allowed} and had run for {ran}."
     if allowed and not _tells(explanation, allowed):

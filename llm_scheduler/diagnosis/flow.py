@@ -16,6 +16,7 @@ from llm_scheduler.logs.models import LogText, Traceback
 _PROGRESS_WEIGHT = 3
 _ANSWER_LINES = 2
 _MAX_BLOCK = 12
+_PREFIXED = 20
 _NUMBERS = re.compile(r"[\d.:]+")
 _SHAPE_CHARS = 32
 
@@ -176,10 +177,15 @@ class Flow:
         Also for tracebacks of the cluster's own scripts, which some sites print
         at the start of every job.
         """
-        before = self.index_of(_outermost(traceback).first_line) - 1
-        if 0 <= before < len(self._numbers):
-            text = self._log.lines[before].text
-            if before not in self._spans and noise.went_on(text) and "Warning:" not in text:
+        first = self.index_of(_outermost(traceback).first_line)
+        if 0 < first <= len(self._numbers) and first - 1 not in self._spans:
+            text = self._log.lines[first - 1].text
+            if noise.went_on(text) and "Warning:" not in text:
+                return True
+        if 0 <= first < len(self._numbers):
+            # A logging program writes its own words before "Traceback".
+            words, _, rest = self._log.lines[first].text.partition("Traceback (most")
+            if rest and len(words) > _PREFIXED and noise.went_on(words):
                 return True
         after = self.index_of(traceback.message_line) + 1
         if after < len(self._numbers) and _says_so(self._log.lines[after].text):

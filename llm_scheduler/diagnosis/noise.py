@@ -23,7 +23,7 @@ _WENT_ON = compile_words(
     r"\bwarn(?:ing)?\b|\bretry(?:ing)?\b|\bwill retry\b|\bignor(?:ing|ed)\b|\bskipp(?:ing|ed)\b"
     r"|\bcontinu(?:ing|e with)\b|\brecover(?:ed|ing)\b|\bfall(?:ing)? ?back\b"
     r"|\bcaught\b|\bhandled\b|\bdeprecat|\b(?:INFO|DEBUG)\b|\b(?:0|no) errors?\b|\bgoing on\b"
-    r"|\brecomput|\brecalculat|\bfailed over\b|\binstead\b"
+    r"|\brecomput|\brecalculat|\bfailed over\b|\binstead\b|\b(?:is|was|being|are) retried\b"
     r"|\bswitching to\b"
     r"|, (?:now )?(?:computing|using|creating|generating|building|making|restarting)\b"
     r"|\b[A-Z][a-z]+Warning: |\bthis is expected\b|\bas expected\b|\bintentional",
@@ -33,7 +33,8 @@ _WENT_ON = compile_words(
 MILD = compile_words(r"\bwarn|INFO|DEBUG|deprecat")
 
 _FORWARDED = compile_words(
-    r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b|\bcaught signal\b"
+    r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b"
+    r"|\bcaught (?:an? )?(?:(?:deadly )?signal|segfault|bus error|illegal operation|SIG[A-Z]+)\b"
 )
 """What PyTorch and UCX catch and then end the program by."""
 
@@ -72,7 +73,8 @@ _PREFIX = re.compile(
 the time of a line."""
 
 PROGRESS = compile_words(
-    r"\b(?:epoch|iter(?:ation)?|step|batch|generation|cycle)s?\b\W{0,3}\d|\d+/\d+ \[",
+    r"\b(?:epoch|iter(?:ation)?|step|batch|generation|cycle)s?(?: (?:number|no\.?))?\b\W{0,3}\d"
+    r"|^\W{0,6}step (?:number|no\.?)\s+\d|\d+/\d+ \[|^\s?MD\| Step number\s+\d",
 )
 """Words of a program in the middle of its work."""
 
@@ -83,11 +85,19 @@ ALARM = compile_words(
 
 _SAYS_ERROR = compile_words(
     r"\b(?:error|e r r o r|erreur|fehler|fatal|aborted|aborting|failed|failure|panic)\b"
-    r"|\w(?:Error|Exception)\b",
+    r"|\w(?:Error|Exception)\b"
+    r"|\b(?:finished|ended|completed?|done|exited|stopped) with (?:\w+ ){0,2}(?:errors|failures)\b",
 )
+_COUNTED = compile_words(
+    r"\b(gpu|rank|node|task|process|proc|worker|device|core|thread|host|job|step|image|cpu|shard"
+    r"|replica|chunk|fold|server|client|port|unit|card|pe|iteration|epoch|run|sample|file"
+    r"|partition|block|instance|executor|id)s? ?[#:]? ?0 ",
+)
+"""Numbers that name a thing: ``gpu 0 failed`` counts no failures."""
 _NO_ERROR = compile_words(
     r"\(errors?\)|\b(?:failed|failures?|errors?|aborted|killed|rejected)(?: \w+)? ?[=:] ?0\b"
-    r"|\bno (?:error|failure)|\b0 (?:error|fail)|(?:errors?|failed|failures?) ?[=:] ?[-+\d.]"
+    r"|\bno (?:error|failure)|\b0 (?:error|fail)|(?:errors?|failed|failures?) *[=:] *[-+\d.]"
+    r"|\d ?% (?:failed|errors?)\b"
     r"|\berrors? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
     r"|\berrors? (?:rate|bar|norm|metric|estimate|model|function|tolerance)s?\b"
     r"|\berror (?:log|file)s?(?:\W*$| ?[:=]| (?:is|was|are|were|written|at|in)\b)"
@@ -102,7 +112,7 @@ _GIVES_UP = compile_words(
     r"|bailing out)\b"
     r"|\b(?:cannot|can ?not|can.t|couldn.?t|could not|unable to|failed to|impossible to) "
     r"(?:proceed|continue|go on|(?:re)?start|run|open|find|read|(?:un)?load|write|create|make"
-    r"|access|connect|allocate|locate|execute|import|parse|determine|initiali[sz]e|get|set|be|acquire"
+    r"|access|connect|allocate|locate|execute|import|parse|determine|initiali[sz]e|get|set|be|acquire|copy"
     r"|resolve|compute|handle|reach|obtain|convert|apply|use|build|compile|save|store|send|receive"
     r"|bind|map|(?:un)?mount|attach|register|launch|spawn|fork|solve|converge|match|process|complete"
     r"|finish|perform|understand|recogni[sz]e|verify|validate|decode|extract|fetch|download|stat)\b"
@@ -112,6 +122,7 @@ _GIVES_UP = compile_words(
     r"|found|supplied)\b"
     r"|^\s*!{2,}\s*\w|\bduplicate (?:key|entry|option|name|section)\b"
     r"|^\S+\.\w+:\d+: (?:expected|unexpected|unknown|invalid|bad|missing)\b"
+    r"|.{3} at \S+\.(?:p[lm]|t|cgi) line \d+\.?$"
     r"|^usage: |\btimed out\b|\bwithout convergence\b|\bstopping(?: now| the \w+| here)?[.!]?$"
     r"|\b(?:no such|not found|does ?n.?t exist|does not exist|not recogni[sz]ed|is not (?:valid"
     r"|defined|set|supported|allowed|permitted|available|installed)|permission denied|undefined"
@@ -126,6 +137,22 @@ _GIVES_UP = compile_words(
 )
 """Words of a program that can't go on; they tell where they are its last ones."""
 
+_EXIT_0 = compile_words(
+    r"\b(?:exit(?:ed|s)?|return(?:ed|s)?|end(?:ed)?|finish(?:ed)?|terminated|completed?)"
+    r"(?: normally)?(?: with)?(?: an?)?(?: (?:exit|return|status))*(?:[ _-](?:code|status|value))?"
+    r"(?: of)? ?[:=]? ?0\b(?:[^.:/]|\.?$|\. )"
+    r"|\b(?:exit|return)[ _-](?:code|status|value)(?: (?:is|was|of))? ?[:=]? ?0\b",
+)
+"""What tells that a program ended as it should."""
+
+_STOP = compile_words(
+    r"^\s*(?:ERROR )?STOP[: ]\s*(?:[1-9]\d{0,4}\s*$|[A-Za-z\"'].*)", ignore_case=False
+)
+"""What Fortran writes at a ``stop`` with a number or words."""
+_STOP_WELL = compile_words(
+    r"normal|success|\bdone\b|finish|complete|\bend\b|\bok\b|ends?\b.{0,20}run|\ball well\b"
+)
+
 ANSWERED = compile_words(
     r"\bretry|\b(?:attempt|try) \d|\bfall(?:ing|s)? ?back|\btrying (?:again|another|the next|next)"
     r"|\bwill be (?:ignored|skipped)|\bre-?connect",
@@ -133,6 +160,7 @@ ANSWERED = compile_words(
 """What a program writes below an error that it met and goes on from."""
 
 _ROW = compile_words(
+    r"^\s+(?:MD\|\s*)?(?:step|iteration|iter|epoch|cycle)s?\b(?: (?:number|no\.?))?[ #:=]*\d|"
     r"^\s+(?:\S+\s+){0,4}\S*=\s*[-+]?\d+\.\d"
     r"|^\s+(?:[-+]?\d+(?:\.\d*)?(?:[edED][-+]?\d+)?\s+)+[-+]?\d+\.\d*(?:[edED][-+]?\d+)?\s*$",
 )
@@ -154,9 +182,33 @@ _SUCCESS = compile_words(
     r"(?:done|finished|complete[d]?|ended)\b|\bcompleted\b|\bsuccess(?:ful|fully)?\b"
     r"|\bgoal reached\b|\bnormal termination\b|\btraining complete\b|^\s*(?:all )?done[.!]?\s*$"
     r"|\bfinished\b|^real\s+[\d.m]+|\ball (?:\w+ ){1,2}(?:done|finished|complete[d]?)\b"
-    r"|(?: |\t)done[.!]?\s*$|\b(?:results?|output|data) (?:was |were )?(?:written|saved) "
-    r"(?:to|in)\b",
+    r"|(?: |\t)done[.!]?\s*$|\b(?:results?|output|data|model) (?:was |were )?(?:written|saved) "
+    r"(?:to|in)\b|^(?:wrote|saved|written|stored)\b[^:]* \S+\.\w+\W*$|^done in \d"
+    r"|^total (?:wall|run|elapsed)[ -]?(?:clock )?time\b",
 )
+
+_STAGE = compile_words(
+    r"\b(?:created?|loaded|opened|connected|connection|imported|initiali[sz]ed|initiali[sz]ation"
+    r"|installed|read|parsed|logged in|login|activated|registered|compiled|mounted|copied"
+    r"|download(?:ed|ing)?|set ?up|preprocessing|authenticated|launched|started|submitted)"
+    r" (?:\w+ )?(?:successfully|success|successful|finished|complete|completed|done)\b"
+    r"|\bsuccessfully (?:created|loaded|opened|connected|imported|initiali[sz]ed|installed|read"
+    r"|parsed|logged in|activated|registered|compiled|mounted|copied|downloaded|set up|launched"
+    r"|authenticated|started|submitted)\b",
+)
+"""A step of the work that went well, and no end of it."""
+
+_AT_WORK = compile_words(
+    r"^(?:\S+ )?(?:loading|starting|launching|training|processing|downloading|computing|installing"
+    r"|initiali[sz]ing|preparing|submitting|calculating|evaluating|simulating|solving)\b"
+    r"[^:]*(?:\.\.\.|…)?$",
+)
+"""What programs write when they begin with something."""
+
+_REPORT_DONE = compile_words(r"^Successfully completed\.$", ignore_case=False)
+_REPORT_HEAD = compile_words(r"^(?:Sender: LSF|Resource usage summary:)", ignore_case=False)
+_REPORT = 40
+"""Lines that LSF's report has at most."""
 
 _SCRIPT_END = compile_words(
     r"\b(?:job|script|all|everything) (?:is |has )?(?:done|finished|complete[d]?|ended)\b"
@@ -186,7 +238,9 @@ _LAST_WORDS = 4
 
 def went_on(text: str) -> bool:
     """Tell whether the words of a line say that the program lives on."""
-    return _WENT_ON.search(text) is not None and _FORWARDED.search(text) is None
+    if _WENT_ON.search(text) is None or _FORWARDED.search(text) is not None:
+        return False
+    return " 0 " not in text or _WENT_ON.search(_without_names(text)) is not None
 
 
 def is_life(text: str) -> bool:
@@ -204,15 +258,21 @@ def is_noise(text: str) -> bool:
 
 def says_error(text: str) -> bool:
     """Tell whether a line, of whatever program, says that something failed."""
-    found = _SAYS_ERROR.search(text) is not None
-    return found and _NO_ERROR.search(text) is None and not went_on(text)
+    if _SAYS_ERROR.search(text) is None or _EXIT_0.search(text) is not None:
+        return False
+    return _NO_ERROR.search(_without_names(text)) is None and not went_on(text)
+
+
+def _without_names(text: str) -> str:
+    """Return a line without the number of the first device or process in it."""
+    return _COUNTED.sub(r"\1 ", text) if "0 " in text else text
 
 
 def gives_up(text: str) -> bool:
     """Tell whether the words of a line say that a program can't go on."""
-    return (
-        _GIVES_UP.search(text) is not None and _NO_ERROR.search(text) is None and not went_on(text)
-    )
+    if _GIVES_UP.search(text) is None:
+        return _STOP.search(text) is not None and _STOP_WELL.search(text) is None
+    return _NO_ERROR.search(text) is None and not went_on(text)
 
 
 def last_words(log: LogText, told: Collection[int] = ()) -> frozenset[int]:
@@ -256,9 +316,31 @@ def is_of_launcher(text: str) -> bool:
 
 
 def ends_well(log: LogText) -> bool:
-    """Tell whether the last lines of a log speak of success."""
-    return any(_is_end(line.text) for line in log.lines[-_TAIL:])
+    """Tell whether the last lines of a log speak of success, and no work goes on after it."""
+    return end_of(log) is not None
+
+
+def end_of(log: LogText) -> int | None:
+    """Return the place of the last line that speaks of success, where no work follows it."""
+    for index in range(len(log.lines) - 1, max(-1, len(log.lines) - _TAIL - 1), -1):
+        text = log.lines[index].text
+        if _is_end(text):
+            return index
+        if PROGRESS.search(text) is not None or _AT_WORK.search(text) is not None:
+            return None
+    return None
+
+
+def is_told_done(log: LogText) -> bool:
+    """Tell whether the scheduler's own report in a log says that the job ended well."""
+    return any(_REPORT_DONE.search(line.text) is not None for line in log.lines[-_REPORT:]) and any(
+        _REPORT_HEAD.search(line.text) is not None for line in log.lines[-_REPORT:]
+    )
 
 
 def _is_end(text: str) -> bool:
-    return _SUCCESS.search(text) is not None and ALARM.search(text) is None
+    if _EXIT_0.search(text) is not None:
+        return True
+    if _SUCCESS.search(text) is None or _STAGE.search(text) is not None:
+        return False
+    return ALARM.search(text) is None

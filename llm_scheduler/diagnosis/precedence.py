@@ -21,22 +21,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llm_scheduler.diagnosis import noise
-from llm_scheduler.diagnosis.accounting import is_near_memory_limit
+from llm_scheduler.diagnosis.accounting import is_completed, is_near_memory_limit
 from llm_scheduler.diagnosis.candidates import SURVIVED_AFTER as SURVIVED_AFTER
 from llm_scheduler.diagnosis.candidates import Candidate, is_general
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.doubts import weigh
+from llm_scheduler.diagnosis.origins import find_origin
+from llm_scheduler.diagnosis.readability import has_text
 from llm_scheduler.diagnosis.restarts import of_last_attempt
 from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
+from llm_scheduler.diagnosis.unfinished import why_no_success
 from llm_scheduler.engine.records import JobRecord
-from llm_scheduler.logs.models import LogText
+from llm_scheduler.logs.models import Frame, LogText
 
 _LAST_WORDS = 20
 """So many lines a script may write after its program has failed."""
 
 _HINT_SURVIVED_AFTER = 4
 _SCRIPT_LINES = 2
+_WELL_AFTER = 4
+"""Lines of life between an error and a program's own word that it ended well."""
 _TELLING = 0.4
 """Hints below this confidence explain no failure that nothing else speaks of."""
 _BEYOND_PROGRAMS = 80
@@ -91,7 +96,7 @@ def _decide(
     record: JobRecord | None,
     catalog: Catalog,
 ) -> Choice:
-    completed = record is not None and record.state == "COMPLETED"
+    completed = is_completed(record) or (record is None and any(map(noise.is_told_done, logs)))
     verdict = _best_verdict(candidates, record)
     # Processes with a log each die each in its own log.
     parallel = noise.is_parallel(list(logs)) or sum(bool(log.tracebacks) for log in logs) > 1
@@ -99,15 +104,41 @@ def _decide(
     if any(noise.ends_well(log) for log in logs) and not (record and record.is_failed):
         script_only = _only_script_ended(logs)
         fatal = [x for x in fatal if not is_general(x.cause) or (script_only and _is_last(x))]
+        if not script_only:
+            fatal = [x for x in fatal if not _is_outlived(x, logs)]
     fatal = put_spoilers_first(fatal, candidates)
     if verdict is not None and not _is_beaten(verdict, fatal, parallel=parallel):
-        return Choice(verdict)
+        return Choice(verdict, rival=_exception_under(verdict, fatal))
     if fatal:
         root, rival = pick_root(fatal, logs, parallel=parallel)
-        return Choice(root, over=verdict, rival=rival)
+        origin = find_origin(root, candidates)
+        return Choice(origin, over=verdict, rival=root if origin is not root else rival)
     if completed:
         return Choice(None, success=True)
     return _weaker(candidates, logs, record, catalog)
+
+
+def _exception_under(verdict: Candidate, fatal: Sequence[Candidate]) -> Candidate | None:
+    """Return the exception that is the program's last word under a time limit."""
+    if verdict.cause.category != "time_limit":
+        return None
+    raised = [x for x in fatal if x.traceback is not None and not x.in_thread]
+    return max(raised, key=lambda x: x.order, default=None)
+
+
+def _is_outlived(error: Candidate, logs: Sequence[LogText]) -> bool:
+    """Tell whether a program wrote on after an error, and then said that it ended well."""
+    if error.traceback is not None and any(x.function == "<module>" for x in _outer(error)):
+        # What reached the top of a program was mostly not caught; a script went on.
+        return False
+    log = next((log for log in logs if log.file == error.file), None)
+    end = noise.end_of(log) if log is not None else None
+    return end is not None and error.last_order < end and error.after >= _WELL_AFTER
+
+
+def _outer(error: Candidate) -> tuple[Frame, ...]:
+    """Return the outermost frame of an exception."""
+    return error.exception.frames[:1] if error.exception is not None else ()
 
 
 def _best_verdict(
@@ -193,7 +224,7 @@ def _weaker(
     catalog: Catalog,
 ) -> Choice:
     """Decide where no error is certain to have ended the job."""
-    failed = record is not None and record.state not in {"UNKNOWN", "COMPLETED"}
+    failed = record is not None and record.state != "UNKNOWN" and not is_completed(record)
     well = any(noise.ends_well(log) for log in logs)
     weak = _usable_weak(candidates, failed=failed, well=well, script_only=_only_script_ended(logs))
     survived = [x for x in candidates if x.role == "cause" and (failed or x.traceback is not None)]
@@ -214,7 +245,8 @@ def _weaker(
         return Choice(max(survived, key=lambda x: (x.order, x.cause.priority)), survived=True)
     if best is not None:
         return Choice(best)
-    return Choice(None, success=not failed and any(log.lines for log in logs))
+    silence = "" if failed or well else why_no_success(logs)
+    return Choice(None, success=not (failed or silence) and has_text(logs), silence=silence)
 
 
 def _reason_of(

@@ -14,6 +14,7 @@ from llm_scheduler.diagnosis.texts import (
     format_bytes,
     format_duration,
     format_memory_request,
+    parse_bytes,
     render,
     round_up_time,
     say_duration,
@@ -21,6 +22,9 @@ from llm_scheduler.diagnosis.texts import (
 from llm_scheduler.engine.records import JobRecord
 
 _HEADROOM = 1.5
+_MOST = 2 << 40
+"""Nodes rarely have as much memory; a program that wants it must want less."""
+_FAR = 0.5
 
 
 def make_remedies(
@@ -29,9 +33,8 @@ def make_remedies(
     record: JobRecord | None,
 ) -> tuple[Remedy, ...]:
     """Return the remedies of a cause with what is known about this job in them."""
-    remedies = [
-        _make_remedy(template, candidate, values, record) for template in candidate.cause.remedies
-    ]
+    templates = _possible(candidate, values, record)
+    remedies = [_make_remedy(template, candidate, values, record) for template in templates]
     point = values.get("point")
     if point:
         remedies.append(
@@ -42,6 +45,29 @@ def make_remedies(
             ),
         )
     return tuple(remedies)
+
+
+def _possible(
+    candidate: Candidate,
+    values: Mapping[str, str],
+    record: JobRecord | None,
+) -> list[RemedyTemplate]:
+    """Return the remedies that can help, those that more likely do first."""
+    templates = list(candidate.cause.remedies)
+    if (parse_bytes(values.get("wanted", "")) or 0) >= _MOST:
+        return [x for x in templates if x.memory_factor is None] or templates
+    if candidate.role != "verdict" and _is_far_from_limit(record):
+        # What a killed worker of a job needs that used little is rarely more memory.
+        wants_more = candidate.cause.category == "killed"
+        return sorted(templates, key=lambda x: wants_more and x.memory_factor is not None)
+    return templates
+
+
+def _is_far_from_limit(record: JobRecord | None) -> bool:
+    if record is None or not record.requested_memory_bytes:
+        return False
+    peak = peak_of(record)
+    return peak is not None and peak < _FAR * record.requested_memory_bytes
 
 
 def _make_remedy(
@@ -83,8 +109,10 @@ def _propose_memory(
     peak = (peak_of(record) if record else None) or 0
     limit = record.requested_memory_bytes if record else None
     limit = limit or int(values.get("memory_limit_bytes", 0))
+    # An array that was refused comes on top of what the program holds already.
+    refused = parse_bytes(values.get("wanted", "")) or 0
     if limit:
-        wanted = max(limit * factor, peak * _HEADROOM)
+        wanted = max(limit * factor, peak * _HEADROOM, peak + refused * _HEADROOM)
         return format_memory_request(wanted), format_bytes(limit)
     return (format_memory_request(peak * factor), "") if peak else ("", "")
 

@@ -39,6 +39,11 @@ _ABORTED = re.compile(
 )
 """A program that aborts has found something wrong, and has mostly said what before; many
 also come down by an abort in the course of ending after an error."""
+_DEATH_NOTE = re.compile(
+    r"\(core dumped\)|^srun: error|: line \d+: +\d+ |Exited with exit code"
+    r"|^(?:Killed|Segmentation fault|Aborted|Bus error)\b",
+)
+"""What a shell or a launcher reports of the death of a program."""
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)?[T ]?\b(?P<time>[0-2]\d:[0-5]\d:[0-5]\d(?:[.,]\d{1,9})?)",
 )
@@ -114,6 +119,11 @@ def pick_root(
         return -found.cause.priority, times[id(found)] if timed else "", found.order
 
     best = min(fatal, key=rank)
+    if _DEATH_NOTE.search(best.text):
+        # The program itself may have said before what its shell reports.
+        own = [x for x in fatal if x.cause.category == best.cause.category and x.file == best.file]
+        own = [x for x in own if x.order < best.order and not _DEATH_NOTE.search(x.text)]
+        best = min(own, key=lambda x: x.order, default=best)
     makers = _CASCADES.get(best.cause.category, frozenset())
     for earlier in fatal:
         if (

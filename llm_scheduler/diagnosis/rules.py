@@ -22,12 +22,19 @@ from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.diagnosis.precedence import choose
 from llm_scheduler.diagnosis.references import demote_known
 from llm_scheduler.diagnosis.remedies import make_remedies
-from llm_scheduler.diagnosis.texts import format_bytes, render, render_title, say_duration
+from llm_scheduler.diagnosis.texts import (
+    format_bytes,
+    quote,
+    render,
+    render_title,
+    say_duration,
+)
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
 _CODE = frozenset({"code_error", "numerical_error", "syntax_error"})
 _MAX_DIGITS = 18
+_MAX_SHOWN = 120
 
 
 def diagnose(
@@ -77,6 +84,9 @@ def _with_cause(
     values = _collect_values(candidate, logs, record)
     explanation = render(cause.explanation, values, code=True)
     explanation = explain_facts(explanation, candidate, values, record)
+    if cause.category == "time_limit" and choice.rival is not None:
+        shown = quote(choice.rival.text.strip()[:_MAX_SHOWN])
+        explanation += f" The log ends with an exception, {shown}: look at it first."
     return Diagnosis(
         job_id=job_id,
         category=cause.category,

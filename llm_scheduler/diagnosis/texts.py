@@ -13,6 +13,7 @@ _OPTIONAL = re.compile(r"\[\[((?:[^\[\]]|\[(?!\[)|\](?!\]))*)\]\]")
 _FIELD = re.compile(r"\{([a-z_]\w*)\}")
 _MAX_TITLE = 200
 _MAX_VALUE = 160
+_SIZE = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,6})?) ?(?P<unit>[KMGTPkmgtp])(?:i?[Bb])?")
 _UNITS = (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10))
 
 
@@ -77,6 +78,14 @@ def format_bytes(n_bytes: float) -> str:
             digits = 1 if unit == "GB" and n_bytes < 100 * size and n_bytes % size else 0
             return f"{n_bytes / size:.{digits}f} {unit}"
     return f"{n_bytes:.0f} B"
+
+
+def parse_bytes(text: str) -> int | None:
+    """Return the bytes of a size as programs write it, ``7.28 TiB`` or ``800 MB``."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        return None
+    return int(float(found["number"]) * 1024 ** ("KMGTP".find(found["unit"].upper()) + 1))
 
 
 def format_memory_request(n_bytes: float) -> str:

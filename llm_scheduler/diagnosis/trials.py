@@ -120,7 +120,7 @@ def _why_not(trial: Trial, candidates: Sequence[Candidate], catalog: Catalog) ->
         yield from _why_weakened(cause, candidates)
     if trial.is_found and winner in catalog:
         yield from _why_beaten(cause, catalog[winner])
-    elif trial.is_found and winner == "success":
+    elif candidates and winner == "success":
         yield "The log ends well, so what stands before its end is taken as survived."
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import string
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate
 
 from llm_scheduler.logs.engines import Engine, find_strong, make_strong_engine
 from llm_scheduler.logs.groups import BEFORE, HEADER, Keeper
-from llm_scheduler.logs.longline import LongLine, shorten
+from llm_scheduler.logs.longline import LongLine
 from llm_scheduler.logs.newlines import NewlineCounter
 from llm_scheduler.logs.noise import MAX_REPEATS, Noise
+from llm_scheduler.logs.shortening import LineEnds, Shortener
 from llm_scheduler.logs.tail import Tail
 
 HEAD_LINES = 60
@@ -28,6 +29,8 @@ _MAX_WORD_BYTES = 60
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode()
 _MAX_KEYS = 20_000
 _MAX_FRESH = 0.5
+_LONG_BYTES = 2048
+"""Where lines are as long on average, a noisy one has very many matches."""
 _PATIENCE = 20_000
 """Alarmed lines of noisy blocks that are looked at; later only strong ones are."""
 
@@ -42,7 +45,7 @@ class BlockScan:
         """Lines that end with a newline; known when all is read."""
         self._engine = engine
         self.count_newlines = NewlineCounter(is_large=is_large)
-        short = partial(shorten, engine=engine)
+        short = Shortener(engine)
         self._shorten = short
         self._keeper = Keeper(short)
         self._tail = Tail(short)
@@ -52,7 +55,7 @@ class BlockScan:
         self._n_strong: Counter[bytes] = Counter()
         self._blanks: dict[bytes, bytes] = {}
         self._rest = b""  # an unfinished line
-        self._long: LongLine | None = None
+        self._long: LongLine | LineEnds | None = None
         self._head: list[bytes] = []
 
     def feed(self, chunk: bytes) -> None:
@@ -86,15 +89,14 @@ class BlockScan:
     def _end_rest(self) -> None:
         """Search the line that was unfinished so far."""
         if self._long is not None:
-            self._rest = self._long.condensed()
+            self._rest = self._shorten.end(self._long)
             self._long = None
         line, self._rest = self._rest + b"\n", b""
         self._block(line, 0, len(line))
 
     def _check_rest(self) -> None:
         if len(self._rest) > _MAX_LINE_BYTES:
-            self._long = LongLine(self._engine)
-            self._long.add(self._rest)
+            self._long = self._shorten.begin(self._rest)
             self._rest = b""
 
     def finish(self) -> None:
@@ -118,7 +120,7 @@ class BlockScan:
             self._take_head(data, start, end)
         is_small = end - start < _SMALL_BYTES
         noisy = not is_small and self._was_noisy and self._is_hay(data, start, end)
-        starts = [] if noisy else self._engine.find_lines(data, start, end)
+        starts = [] if noisy else _find_lines(self._engine, data, start, end)
         if not is_small:
             noisy = noisy or len(starts) > _NOISY_LINES
             self._was_noisy = noisy
@@ -172,7 +174,7 @@ class BlockScan:
     def _is_hay(self, data: bytes, start: int, end: int) -> bool:
         """Tell by its first lines whether a block has alarms nearly everywhere."""
         stop = data.find(b"\n", min(start + _SAMPLE_BYTES, end), end) + 1 or end
-        return len(self._engine.find_lines(data, start, stop)) > _SAMPLE_LINES
+        return len(_find_lines(self._engine, data, start, stop)) > _SAMPLE_LINES
 
     def _find_fresh(self, data: bytes, start: int, end: int) -> list[int]:
         """Find the alarmed lines of a noisy block whose like did not come often yet."""
@@ -187,7 +189,7 @@ class BlockScan:
         chosen = [lines[i] for i in fresh]
         places = dict(zip(accumulate((len(x) + 1 for x in chosen), initial=0), fresh, strict=False))
         joined = b"\n".join(chosen)
-        found = self._engine.find_lines(joined, 0, len(joined))
+        found = _find_lines(self._engine, joined, 0, len(joined))
         self._n_noisy += len(found)
         return [offsets[places[at]] for at in found]
 
@@ -225,6 +227,19 @@ class BlockScan:
     @cached_property
     def _strong(self) -> Engine:
         return make_strong_engine(self._engine.name)
+
+
+def _find_lines(engine: Engine, data: bytes, start: int, end: int) -> list[int]:
+    """Return where the lines with a match start, of long ones by their first match only."""
+    sample = min(end, start + _SMALL_BYTES)  # to count all newlines takes as long as to search
+    if data.count(b"\n", start, sample) * _LONG_BYTES > sample - start:
+        return engine.find_lines(data, start, end)
+    starts: list[int] = []
+    pos = start
+    while pos < end and (span := engine.find_span(data, pos)) is not None and span[0] < end:
+        starts.append(data.rfind(b"\n", pos, span[0]) + 1 or pos)
+        pos = data.find(b"\n", span[0], end) + 1 or end
+    return starts
 
 
 def _find_traceback(data: bytes, start: int, at: int) -> list[bytes]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from llm_scheduler.errors import UsageError
 from llm_scheduler.logs.fingerprint import fingerprint_ranked
-from llm_scheduler.logs.fold import MAX_FRAMES, fold_traceback
+from llm_scheduler.logs.fold import MAX_FRAMES, fold_in_place, fold_traceback
 from llm_scheduler.logs.known import known_lines
 from llm_scheduler.logs.models import LogDigest, LogLine, LogText, Traceback
-from llm_scheduler.logs.page import Page
+from llm_scheduler.logs.page import Page, Row
 from llm_scheduler.logs.ranking import (
     CANCELLED,
     CAUGHT,
@@ -18,6 +18,8 @@ from llm_scheduler.logs.ranking import (
     SCHEDULER,
     WEAK,
     Ranked,
+    find_line,
+    is_title,
     place_of,
     rank_lines,
 )
@@ -29,6 +31,11 @@ _MAX_TRACEBACKS = 4
 _AROUND = 3
 _HEAD = 8
 _TAIL = 40
+_CHARS_OF_LINE = 40
+_MIN_REST = 400
+_MAX_GAIN = 2
+_MIN_GAIN = 1000
+"""A log of more bytes has no room, however many lines of it are blank, equal, or folded."""
 _ROOM_FOR_FRAMES = 1500
 _FEW_FRAMES = 2
 _TOP_SHARE = 0.6
@@ -75,6 +82,7 @@ def make_digest(
     *,
     max_chars: int = 4000,
     compare_with: Sequence[LogText] = (),
+    proof: Sequence[LogLine] = (),
 ) -> LogDigest:
     """Put together the digest of logs that are scanned already.
 
@@ -82,6 +90,8 @@ def make_digest(
     ----------
     texts, max_chars, compare_with
         As for `digest_log`.
+    proof
+        Lines that prove a diagnosis, best first: they are shown before all others.
 
     Raises
     ------
@@ -91,9 +101,11 @@ def make_digest(
     if max_chars < 1:
         raise UsageError(f"max_chars is {max_chars!r}; it must be at least 1")
     ranked = rank_lines(texts, known_lines(compare_with) if compare_with else frozenset())
-    n_known = sum(entry.known for entry in ranked) if compare_with else 0
+    n_known = sum([entry.known for entry in ranked]) if compare_with else 0
+    proven = _find_proof(texts, ranked, proof) if proof else []
     page = Page(texts, max_chars)
-    omitted = _write(page, texts, ranked)
+    _write(page, texts, ranked, proven)
+    omitted = _count_omitted(page, texts, ranked)
     tracebacks: list[Traceback] = []
     n_bytes = n_lines = 0
     for text in texts:
@@ -103,7 +115,7 @@ def make_digest(
     return LogDigest(
         text=page.text(omitted, n_known),
         fingerprint=fingerprint_ranked(ranked, texts),
-        evidence=tuple([entry.line for entry in ranked[:_MAX_EVIDENCE]]),
+        evidence=tuple([entry.line for entry in _put_first(proven, ranked)[:_MAX_EVIDENCE]]),
         tracebacks=tuple(tracebacks),
         files=tuple([text.file for text in texts]),
         n_bytes=n_bytes,
@@ -114,34 +126,87 @@ def make_digest(
     )
 
 
-def _write(page: Page, texts: Sequence[LogText], ranked: Sequence[Ranked]) -> dict[str, int]:
-    """Fill the page, the most telling first; returns what did not fit."""
-    page.add_sizes()
-    top = _choose_top(ranked)
-    shown = _show_top(page, top, _TOP_SHARE)
+def _find_proof(
+    texts: Sequence[LogText], ranked: Sequence[Ranked], proof: Sequence[LogLine]
+) -> list[Ranked]:
+    """Return the lines that prove a diagnosis as the logs have them, with their worth."""
+    lines = {text.file: text.lines for text in texts}
+    rated = {(entry.line.file, entry.line.number): entry for entry in ranked}
+    found: list[Ranked] = []
+    for file, number, _ in proof:
+        entry = rated.get((file, number))
+        if entry is None and number and file in lines:
+            line = find_line(lines[file], number)
+            entry = Ranked(WEAK, line) if line is not None else None
+        if entry is not None and not any(entry.line == known.line for known in found):
+            found.append(entry)
+    return found
+
+
+def _put_first(first: list[Ranked], others: Sequence[Ranked]) -> list[Ranked]:
+    """Return entries, and behind them those of others that are not among them."""
+    if not first:
+        return list(others)
+    lines = {entry.line[:2] for entry in first}
+    return first + [entry for entry in others if entry.line[:2] not in lines]
+
+
+def _write(
+    page: Page, texts: Sequence[LogText], ranked: Sequence[Ranked], proven: list[Ranked]
+) -> None:
+    """Fill the page, the most telling first."""
+    top = _put_first(proven, _choose_top(ranked))[: max(_TOP + 2, len(proven) + 2)]
+    shown = _show_top(page, texts, top, _TOP_SHARE)
+    if page.add_whole(shown, _copy_logs(page, texts)):
+        return
     if not page.add("Most telling lines:", shown, share=_TOP_SHARE) and shown:
         page.replace(shown[0])
-    n_shown = 0
+    share = 0.7
     for traceback in choose_tracebacks(texts, ranked):
         title = "Traceback:" if traceback.language == "python" else "Failure:"
         n_frames = MAX_FRAMES if page.room(1) >= _ROOM_FOR_FRAMES else _FEW_FRAMES
-        folded = fold_traceback(traceback, page.show, n_frames)
-        n_shown += page.add(title, folded, share=0.5 if n_shown else 0.7)
+        if page.add(title, fold_traceback(traceback, page.show, n_frames), share=share):
+            share = 0.5
     for entry in top[:1]:
         page.add("Around it:", page.pick(_near(texts, entry.line)), share=0.3)
-    chosen = {id(entry) for entry in top}
-    rest = [x for x in ranked if id(x) not in chosen and x.score >= WEAK][: _MAX_EVIDENCE - _TOP]
-    page.add("Also:", _show_top(page, rest, 0.4), share=0.4)
+    rest = [x for x in ranked if x.score >= WEAK and not page.has(*x.line)]
+    rest = rest[: _MAX_EVIDENCE - _TOP]
+    page.add("Also:", _show_top(page, texts, rest, 0.4), share=0.4)
     for entry in top[1:3]:
         page.add("Around it:", page.pick(_near(texts, entry.line)), share=0.3)
     _add_ends(page, texts)
+
+
+def _count_omitted(
+    page: Page, texts: Sequence[LogText], ranked: Sequence[Ranked]
+) -> dict[str, int]:
+    """Count what is not on the page."""
+    shown = [
+        page.has(traceback.file, traceback.message_line, traceback.message)
+        for text in texts
+        for traceback in text.tracebacks
+    ]
     counts = {
         "lines": sum([text.n_lines for text in texts]) - page.n_lines,
-        "tracebacks": sum([len(text.tracebacks) for text in texts]) - n_shown,
-        "telling lines": len(ranked) - len(top) - len(rest),
+        "tracebacks": len(shown) - sum(shown),
+        "telling lines": sum([not page.has(*entry.line) for entry in ranked]),
         "unread logs": sum([bool(text.problem) for text in texts]),
+        "logs not named": page.add_names(),
     }
     return {name: count for name, count in counts.items() if count > 0}
+
+
+def _copy_logs(page: Page, texts: Sequence[LogText]) -> list[str] | None:
+    """Return all lines of all logs, or nothing if they can't have room on the page."""
+    room = page.room(1)
+    if sum([text.n_bytes for text in texts]) > _MAX_GAIN * room + _MIN_GAIN:
+        return None
+    lines: list[str] = []
+    for text in texts:
+        if not text.complete or text.n_lines != len(text.lines):
+            return None
+        lines += page.copy(text, fold_in_place(text) if text.tracebacks else {})
+    return lines
 
 
 def _add_ends(page: Page, texts: Sequence[LogText]) -> None:
@@ -149,8 +214,12 @@ def _add_ends(page: Page, texts: Sequence[LogText]) -> None:
     for i, text in enumerate(texts):
         part = 1 / (len(texts) - i)
         page.add("Start of the log:", page.pick(text.lines[:_HEAD]), share=0.35 * part)
-        tail = page.pick(text.lines[-_TAIL:])
+        n_tail = max(_TAIL, page.room(part) // _CHARS_OF_LINE)
+        tail = page.pick(text.lines[-n_tail:])
         page.add("End of the log:", tail, share=part, keep_last=True)
+    for text in texts:
+        if page.room(1) > _MIN_REST:
+            page.add("More of the log:", page.pick(text.lines), share=1)
 
 
 def _choose_top(ranked: Sequence[Ranked]) -> list[Ranked]:
@@ -187,16 +256,37 @@ def _near(texts: Sequence[LogText], line: LogLine) -> Sequence[LogLine]:
     return ()
 
 
-def _show_top(page: Page, top: Sequence[Ranked], share: float) -> list[str]:
+def _show_top(
+    page: Page, texts: Sequence[LogText], top: Sequence[Ranked], share: float
+) -> list[Row]:
     """Show lines in a share of the page; long ones may take what the short ones leave."""
-    shown: list[str] = []
+    shown: list[Row] = []
     room = page.room(share)
+    places = {entry.line[:2] for entry in top}
     for i, entry in enumerate(top):
         limit = room - (_MIN_LINE_CHARS * min(3, len(top) - i - 1) if i else 0)
-        shown.append(page.show(entry.line, max_chars=min(limit, page.room(_LINE_SHARE))))
-        shown[-1] += _count(entry)
-        room -= len(shown[-1]) + 1
+        limit = min(limit, page.room(_LINE_SHARE))
+        row = page.show(entry.line, max_chars=limit)
+        count = _count(entry)
+        rows = [row._replace(shown=row.shown + count) if count else row]
+        below = _find_below(texts, entry) if is_title(entry.line.text) else None
+        if below is not None and below[:2] not in places:
+            rows.append(page.show(below, max_chars=limit))
+        shown += rows
+        room -= sum([len(row.shown) + 1 for row in rows])
     return shown
+
+
+def _find_below(texts: Sequence[LogText], entry: Ranked) -> LogLine | None:
+    """Return the first line under a title that is not blank, if it is near."""
+    file, number, _ = entry.line
+    for text in texts:
+        if text.file == file and number:
+            at = place_of(text.lines, number)
+            for line in text.lines[at + 1 : at + 3]:
+                if line.text.strip(" *-=#_!|"):
+                    return line if line.number <= number + 2 else None
+    return None
 
 
 def _count(entry: Ranked) -> str:

@@ -6,13 +6,16 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
+from llm_scheduler.logs.identity import shield, unshield
 from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
 from llm_scheduler.logs.normal_form import normalise
-from llm_scheduler.logs.ranking import Ranked, chain_of, rank_lines
+from llm_scheduler.logs.ranking import Ranked, chain_of, find_line, rank_lines
 from llm_scheduler.logs.tracebacks import parse_tracebacks
 
 _LENGTH = 16
 _CELL = re.compile(r"<ipython-input-|(?:Cell )?In(?:put In)? ?\[|.*/ipykernel_\d+/")
+_FOLDERS = re.compile(r".*[/\\]")
+_CALL = re.compile(r"\s{1,8}at (?:async )?([\w.$<>]{1,200}) \(\S{1,300}:\d+\)$")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -40,13 +43,18 @@ def fingerprint(text_or_lines: str | Iterable[str | LogLine]) -> str:
 
 def fingerprint_ranked(ranked: Sequence[Ranked], texts: Sequence[LogText]) -> str:
     """Return the fingerprint of logs whose lines are ranked already."""
-    if ranked:
-        best = ranked[0]
-        key = describe(best.traceback) if best.traceback else normalise(best.line.text)
-    else:
+    if not ranked:
         # Nothing alarming: what was said last is all there is.
         last = [line.text for text in texts for line in text.lines if line.text.strip()]
-        key = normalise(last[-1]) if last else ""
+        return fingerprint_key(normalise(last[-1]) if last else "")
+    best = ranked[0]
+    if best.traceback:
+        return fingerprint_key(describe(best.traceback))
+    return fingerprint_key(normalise(best.line.text) + _describe_calls(best.line, texts))
+
+
+def fingerprint_key(key: str) -> str:
+    """Return the fingerprint of what is the same whenever a failure happens."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()[:_LENGTH]
 
 
@@ -55,15 +63,28 @@ def describe(traceback: Traceback) -> str:
     parts = []
     for link in chain_of(traceback):
         frame = link.user_frame or (link.frames[-1] if link.frames else None)
-        where = _describe_frame(frame) if frame else ""
-        parts.append(f"{_DIGITS.sub('#', link.exception)}|{normalise(link.message)}|{where}")
+        where = describe_frame(frame) if frame else ""
+        # An exit asked for has no message but its status.
+        message = link.message if link.exception == "SystemExit" else normalise(link.message)
+        name = unshield(_DIGITS.sub("#", shield(link.exception)))
+        parts.append(f"{name}|{message}|{where}")
     return "\n".join(parts)
 
 
-def _describe_frame(frame: Frame) -> str:
+def describe_frame(frame: Frame) -> str:
     """Name the function that failed; scripts that run as a whole by their file."""
     if _CELL.match(frame.file):
         return "<cell>"
-    name = frame.file.rpartition("/")[2]
+    name = _FOLDERS.sub("", frame.file)
     function = frame.function.partition("(")[0] or "<module>"
     return _DIGITS.sub("#", f"{name}:{function}")
+
+
+def _describe_calls(line: LogLine, texts: Sequence[LogText]) -> str:
+    """Name the function under a line that stands above calls, as JavaScript prints them."""
+    for text in texts:
+        if text.file == line.file and line.number:
+            below = find_line(text.lines, line.number + 1)
+            found = _CALL.match(below.text) if below else None
+            return f"|{_DIGITS.sub('#', found[1])}" if found else ""
+    return ""

@@ -25,6 +25,18 @@ from llm_scheduler.logs.script_tracebacks import (
     parse_perl,
     parse_stack,
 )
+from llm_scheduler.logs.uncommon_tracebacks import (
+    parse_dart,
+    parse_elixir,
+    parse_haskell,
+    parse_lua,
+    parse_nim,
+    parse_node,
+    parse_ocaml,
+    parse_php,
+    parse_ruby,
+    parse_swift,
+)
 
 _JULIA = re.compile(r"^.{0,40}?\bERROR: (?:LoadError: |InitError: )*(?P<rest>\S.*)$")
 _JULIA_NAME = re.compile(
@@ -245,9 +257,19 @@ _PARSERS: tuple[tuple[str, str, Parse], ...] = (
     ("goroutine ", "panic: ", parse_go),
     ("goroutine ", "fatal error: ", parse_go),
     ("error: called from", "error: ", parse_octave),
+    ("(?:^|:)[^:\n]{1,300}:\\d{1,9}:in [`']", ":in ", parse_ruby),
+    ("stack traceback:", "stack traceback:", parse_lua),
+    ("(?:Fatal|Parse|fatal) error: ", "error: ", parse_php),
+    ("^Unhandled exception:$", "Unhandled exception:", parse_dart),
+    (r"\*\* \(", "** (", parse_elixir),
+    ("Fatal error: exception ", "Fatal error: exception ", parse_ocaml),
+    ("HasCallStack", "HasCallStack", parse_haskell),
+    (r"\.swift(?::|, line )", ".swift", parse_swift),
+    ("^Error: unhandled exception: ", "Error: unhandled exception: ", parse_nim),
     ("\n\tat ", "at ", parse_stack),
     ("\n    at ", "at ", parse_stack),
     ("\n   at ", "at ", parse_stack),
+    ("\n    at ", "at ", parse_node),
     (r" line \d{1,9}(?:, <[^>\n]{1,60}> (?:line|chunk) \d{1,9})?\.$", " line ", parse_perl),
 )
 # Felt on every log: what most failures hold ("Error") is asked for at the start of a line.

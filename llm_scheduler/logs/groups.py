@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from llm_scheduler.logs.noise import MAX_REPEATS
+from llm_scheduler.logs.shortening import Ends, Shortener
 
 MAX_KEPT = 4000
 """Lines kept besides head and tail: the first half and the last half of them."""
@@ -23,6 +24,12 @@ _MAY_BE_FRAME = frozenset(b" \t\r\v\f@[")
 _FRAME = re.compile(
     rb'^.{0,80}\bFile "[^"\n]{1,500}", line \d+|^\s*(?:@|\[\d+\]) |^\s+\S', re.DOTALL
 )
+_Held = tuple[int, bytes | Ends, bool]
+"""A line with its number, and whether it has an alarm."""
+
+
+def _start_of(raw: bytes | Ends) -> bytes:
+    return raw.start if isinstance(raw, Ends) else raw
 
 
 def _is_frame(raw: bytes) -> bool:
@@ -47,13 +54,13 @@ class Keeper:
     its outer frames repeat while the exception at its end may be new.
     """
 
-    def __init__(self, shorten: Callable[[bytes], bytes]) -> None:
+    def __init__(self, shorten: Shortener) -> None:
         self.n_thinned = 0
         self._shorten = shorten
         self._counts: dict[bytes, int] = {}
         self._first: list[tuple[int, bytes]] = []
         self._last: deque[tuple[int, bytes]] = deque(maxlen=MAX_KEPT // 2)
-        self._group: list[tuple[int, bytes, bool]] = []
+        self._group: list[_Held] = []
         self._left = 0
         self._has_header = False
         self._done = 0  # number of the last line that was decided upon
@@ -67,9 +74,11 @@ class Keeper:
         """Start a group at a line, with the lines before it."""
         first = number - len(before)
         self._group = [
-            (n, self._shorten(raw), False) for n, raw in enumerate(before, first) if n > self._done
+            (n, self._shorten.hold(raw), False)
+            for n, raw in enumerate(before, first)
+            if n > self._done
         ]
-        self._has_header = any(HEADER in raw for _, raw, _ in self._group)
+        self._has_header = any(HEADER in _start_of(raw) for _, raw, _ in self._group)
         self._left = 1
 
     def take(self, number: int, raw: bytes, *, alarmed: bool) -> None:
@@ -80,7 +89,7 @@ class Keeper:
             self._has_header = self._has_header or is_header
         elif not (self._has_header and raw[:1].isspace()):
             self._left -= 1
-        self._group.append((number, self._shorten(raw), alarmed))
+        self._group.append((number, self._shorten.hold(raw), alarmed))
         if len(self._group) > _MAX_GROUP:
             if self._has_header and raw[:1].isspace():
                 # An endless traceback: its start and its end tell most.
@@ -113,23 +122,23 @@ class Keeper:
         for i, (number, raw, _) in enumerate(group):
             if i in keep:
                 room = len(self._first) < MAX_KEPT // 2
-                (self._first if room else self._last).append((number, raw))
+                line = raw.joined() if isinstance(raw, Ends) else raw
+                (self._first if room else self._last).append((number, line))
             else:
                 self.n_thinned += 1
 
-    def _fresh(self, group: list[tuple[int, bytes, bool]]) -> list[int]:
+    def _fresh(self, held: list[_Held]) -> list[int]:
         """Return the places of telling lines that have not come too often yet."""
-        telling = [i for i, line in enumerate(group) if line[2]]
+        telling = [i for i, line in enumerate(held) if line[2]]
+        group = [_start_of(line[1]) for line in held]
         if self._has_header:
             ends = [
-                i
-                for i in range(1, len(group))
-                if group[i - 1][1][:1].isspace() and group[i][1].strip()
+                i for i in range(1, len(group)) if group[i - 1][:1].isspace() and group[i].strip()
             ]
             own = {*telling, *ends}
-            frames = {i for i in own if _is_frame(group[i][1]) or HEADER in group[i][1]}
+            frames = {i for i in own if _is_frame(group[i]) or HEADER in group[i]}
             telling = sorted(own - frames) or telling
-        return [i for i in telling if self._count(group[i][1]) <= MAX_REPEATS]
+        return [i for i in telling if self._count(group[i]) <= MAX_REPEATS]
 
     def _count(self, raw: bytes) -> int:
         key = _make_key(raw)

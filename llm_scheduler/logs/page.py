@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.ranking import covered_lines
 from llm_scheduler.logs.redaction import redact
-from llm_scheduler.logs.text import CUT_MARK, MAX_LINE_CHARS, cut_mark
+from llm_scheduler.logs.text import MAX_LINE_CHARS, cut_text
 
 _ENDING_CHARS = 160
 _MIN_LINE_CHARS = 150
 _MIN_CUT = 90
 _REPEATED_CHARS = 80
 _SHORT = 12
+_NAME_CHARS = 300
+_NAMES_SHARE = 0.3
+_TOP_TITLE = "Most telling lines:"
+_WHOLE_TITLE = "The log:"
+_WHOLE_TITLES = f"{_TOP_TITLE}\n{_WHOLE_TITLE}\n"
+
+
+class Row(NamedTuple):
+    """One line of the page."""
+
+    shown: str
+    file: str = ""
+    """The log it is from; empty when it is a remark on the lines around it."""
+    number: int = 0
+    """The number of the line; 0 when it is not known."""
+    text: str = ""
+    """The line as the log has it."""
 
 
 class Page:
@@ -33,10 +50,10 @@ class Page:
         # The scanner has redacted already what it knows the alarms of.
         self._is_clean = all(text.alarms is not None or not text.lines for text in texts)
         self._max_chars = max_chars
-        self._labels = _make_labels([text.file for text in texts])
         self._sections: list[str] = []
         # Room for the sentence on what was left out, if the page is not tiny.
-        self._left = max_chars - min(_ENDING_CHARS, max_chars // 10)
+        self._reserve = min(_ENDING_CHARS, max_chars // 14)
+        self._left = max_chars - self._reserve
         self._seen: dict[str, set[int]] = {text.file: set() for text in texts}
         self._shown: set[str] = set()
         self._title = ""
@@ -44,117 +61,219 @@ class Page:
         for text in texts:
             if text.tracebacks:
                 self._folded[text.file] |= covered_lines(text.tracebacks)
+        self._marks: dict[str, str] = dict.fromkeys(self._seen, "")
+        self._names: dict[str, str] = {}
+        self._named: set[str] = {""}
+        self._name_logs()
+
+    def _name_logs(self) -> None:
+        """Name the only log at the top; of several each when its first line is shown."""
+        short = _make_names([text.file for text in self._texts])
+        for i, text in enumerate(self._texts, 1):
+            if len(self._marks) > 1:
+                self._marks[text.file] = f"[{i}] "
+            self._names[text.file] = self._describe(text, short[text.file])
+        for text in self._texts:
+            if len(self._names) == 1 or (text.problem and not text.lines):
+                self._add_name(text.file, _NAMES_SHARE)
+
+    def _describe(self, text: LogText, name: str) -> str:
+        mark = self._marks[text.file]
+        if text.problem and not text.lines:
+            return f"{mark}{name}: {text.problem}"
+        part = "" if text.complete else ", read in part"
+        why = f" ({text.problem})" if text.problem else ""
+        sizes = f"{_count('lines', text.n_lines)}, {_count('bytes', text.n_bytes)}"
+        return cut_text(f"{mark}{name}: {sizes}{part}{why}", _NAME_CHARS)
+
+    def _add_name(self, file: str, share: float) -> None:
+        size = len(self._names[file]) + 1
+        if file not in self._named and size <= self._left * share:
+            self._named.add(file)
+            self._left -= size
+
+    def add_names(self) -> int:
+        """Name the logs that no line is from, if there is room; returns how many stay unnamed."""
+        for file in self._names:
+            self._add_name(file, 1)
+        return len(self._names.keys() - self._named)
 
     @property
     def n_lines(self) -> int:
         """How many different lines of the logs are on the page."""
         return sum(map(len, self._seen.values()))
 
+    def has(self, file: str, number: int, text: str) -> bool:
+        """Tell whether a line is on the page."""
+        return number in self._seen[file] if number else text in self._shown
+
     def room(self, share: float) -> int:
         """Return how many characters a share of the room that is left has."""
         return int(self._left * share)
 
-    def show(self, line: LogLine, *, max_chars: int = 200) -> str:
-        """Return a line as it stands in the digest, and remember it."""
-        seen = self._seen[line.file]
-        text = line.text
+    def show(self, line: LogLine, *, max_chars: int = 200) -> Row:
+        """Return a line as it stands on the page, shorter when it stands there already."""
+        file, number, text = line
+        shown = text
         if len(text) > _MIN_LINE_CHARS or text[:3] == "   ":
-            text = self._fit(text, max(_MIN_LINE_CHARS, max_chars))
-        if line.number in seen:  # it stands above already
-            text = self._fit(text, _REPEATED_CHARS)
-        seen.add(line.number)
-        self._shown.add(text)
-        return f"{self._labels[line.file]}:{line.number or '?'}| {text}"
+            shown = self._fit(text, max(_MIN_LINE_CHARS, max_chars))
+        if number in self._seen[file]:
+            shown = self._fit(shown, _REPEATED_CHARS)
+        return Row(f"{self._marks[file]}{number or '?'}| {shown}", file, number, text)
 
     def _fit(self, text: str, max_chars: int) -> str:
         if text[:3] == "   ":  # how far it is indented tells nothing here
             text = f"  {text.lstrip()}"
         limit = min(max_chars, MAX_LINE_CHARS)
         # A part of a secret is not known as one: take it out before cutting.
-        return text if len(text) <= limit else _cut(self._redact(text), limit)
+        return text if len(text) <= limit else cut_text(self._redact(text), limit)
 
     def _redact(self, text: str) -> str:
         return text if self._is_clean else redact(text)
 
-    def pick(self, lines: Sequence[LogLine]) -> list[str]:
-        """Show those lines of one log that are not on the page yet, folded tracebacks aside.
+    def pick(self, lines: Sequence[LogLine]) -> list[Row]:
+        """Return those lines of one log that are not on the page yet, folded tracebacks aside.
 
         Lines of equal text are shown once, blank ones not at all.
         """
         if not lines:
             return []
         file = lines[0].file
-        label, seen, shown = self._labels[file], self._seen[file], self._shown
-        gone = seen | self._folded[file]
+        gone = self._seen[file] | self._folded[file]
         gone.discard(0)  # lines whose number is not known
-        picked: list[str] = []
+        texts: set[str] = set()
+        picked: list[Row] = []
         for line in lines:
-            number, text = line[1], line[2]
-            if number in gone or (len(text) > _SHORT and text in shown) or not text.strip():
+            text = line[2]
+            if line[1] in gone or not text.strip():
                 continue
-            if number and text[0] != " " and len(text) <= _MIN_LINE_CHARS:
-                # As `show` does it, at once: a digest has many short lines.
-                seen.add(number)
-                picked.append(f"{label}:{number}| {text}")
-            else:
-                picked.append(self.show(line))
-            shown.add(text)
+            if len(text) > _SHORT:
+                if text in texts or text in self._shown:
+                    continue
+                texts.add(text)
+            picked.append(self.show(line))
         return picked
 
-    def replace(self, line: str) -> None:
-        """Show one line only, on a page that is too small for more."""
-        self._sections = [line]
-        self._left = 0
+    def copy(self, text: LogText, folded: dict[int, str]) -> list[str]:
+        """Return all lines of a log: equal neighbours once, blank ones not at all.
 
-    def add_sizes(self) -> None:
-        """Say which logs could not be read, and the size of the others."""
+        Parameters
+        ----------
+        text
+            The log.
+        folded
+            What stands in the place of lines that are not shown, by number.
+        """
+        mark = self._marks[text.file]
+        shown: list[str] = []
+        last, start, n_equal = "", "", 1
+        for _, number, said in text.lines:
+            if said == last:
+                if said:
+                    n_equal += 1
+                    shown[-1] = f"{start}{said}   (× {n_equal})"
+            elif number in folded:
+                if folded[number]:
+                    shown.append(folded[number])
+                last = ""
+            elif said and not said.isspace():
+                start = f"{mark}{number}| "
+                shown.append(start + said)
+                last, n_equal = said, 1
+        return shown
+
+    def add_whole(self, top: Sequence[Row], lines: Sequence[str] | None) -> bool:
+        """Add all lines of all logs, below the best ones if there is room for both.
+
+        Returns whether there was room.
+        """
+        names = sum([len(self._names[file]) + 1 for file in self._names.keys() - self._named])
+        room = self._left + self._reserve - names
+        room -= sum(map(len, lines)) + len(lines) if lines else room + 1
+        if not lines or room < 0:
+            return False
+        room -= len(_WHOLE_TITLES)
+        if len(lines) > len(top) + 1:
+            for best in (top, top[:1]):
+                if best and sum([len(row[0]) + 1 for row in best]) <= room:
+                    self._sections += [_TOP_TITLE, *[row[0] for row in best], _WHOLE_TITLE]
+                    break
+        self._sections += lines
+        self._named.update(self._names)
+        self._left = 0
         for text in self._texts:
-            label = self._labels[text.file]
-            if text.problem and not text.lines:
-                self.add("", [f"{label}: {text.problem}"], share=0.5)
-            else:
-                part = "" if text.complete else ", read in part"
-                why = f" ({text.problem})" if text.problem else ""
-                size = f"{label}: {text.n_lines} lines, {text.n_bytes} bytes{part}{why}"
-                self.add("", [_cut(size, 300)], share=0.2)
+            self._seen[text.file].update(range(1, text.n_lines + 1))
+        return True
+
+    def replace(self, row: Row) -> None:
+        """Show one line only, on a page that is too small for more."""
+        self._sections = [row.shown]
+        self._named = {""}
+        self._mark([row])
+        self._left = 0
 
     def add(
         self,
         title: str,
-        lines: Sequence[str],
+        rows: Sequence[Row],
         *,
         share: float,
         keep_last: bool = False,
     ) -> bool:
         """Add as much of a section as a share of the room that is left allows."""
-        if not lines:
+        if not rows:
             return False
-        kept = self._choose(lines, int(self._left * share) - len(title) - 2, keep_last=keep_last)
-        if not kept:
+        head = f"{title}\n" if title and title != self._title else ""
+        kept = self._choose(rows, int(self._left * share) - len(head), keep_last=keep_last)
+        if not kept or (len(kept) < len(rows) and not self._is_new(kept)):
             return False
-        section = "\n".join([title, *kept] if title and title != self._title else kept)
         self._title = title
-        self._sections.append(section)
-        self._left -= len(section) + 1
+        self._left -= self._size(kept) + len(head)
+        self._sections.append(head + "\n".join([row.shown for row in kept]))
+        self._mark(kept)
         return True
 
-    def _choose(self, lines: Sequence[str], room: int, *, keep_last: bool) -> Sequence[str]:
-        """Return the first or the last lines for which there is room, the first ones cut."""
-        if sum(map(len, lines)) + len(lines) <= room:
-            return lines
-        kept: list[str] = []
-        for line in reversed(lines) if keep_last else lines:
-            if len(line) + 1 > room:
-                if keep_last or room < _MIN_CUT:
+    def _is_new(self, rows: Iterable[Row]) -> bool:
+        """Tell whether any of the rows says what the page does not."""
+        return any(row.file and not self.has(*row[1:]) for row in rows)
+
+    def _mark(self, rows: Iterable[Row]) -> None:
+        for _, file, number, text in rows:
+            if file:
+                self._seen[file].add(number)
+                self._named.add(file)
+                self._shown.add(text)
+
+    def _size(self, rows: Sequence[Row]) -> int:
+        """Return the room that rows take, with the names of logs that they are the first of."""
+        size = sum([len(row[0]) for row in rows]) + len(rows)
+        if len(self._named) <= len(self._names):
+            for file in {row[1] for row in rows} - self._named:
+                size += len(self._names[file]) + 1
+        return size
+
+    def _choose(self, rows: Sequence[Row], room: int, *, keep_last: bool) -> Sequence[Row]:
+        """Return the first or the last rows for which there is room, the first ones cut."""
+        if self._size(rows) <= room:
+            return rows
+        kept: list[Row] = []
+        named = set(self._named)
+        for row in reversed(rows) if keep_last else rows:
+            if row.file not in named:
+                room -= len(self._names[row.file]) + 1
+                named.add(row.file)
+            if len(row.shown) + 1 > room:
+                if (keep_last and kept) or room < _MIN_CUT:
                     break
-                line = _cut(self._redact(line), room - 1)
-            kept.append(line)
-            room -= len(line) + 1
+                row = row._replace(shown=cut_text(self._redact(row.shown), room - 1))
+            kept.append(row)
+            room -= len(row.shown) + 1
         return kept[::-1] if keep_last else kept
 
     def text(self, omitted: dict[str, int], n_known: int = 0) -> str:
         """Return the page, without secrets, and the counts of what is not on it."""
-        text = self._redact("\n".join(self._sections)).strip("\n")
+        names = [name for file, name in self._names.items() if file in self._named]
+        text = self._redact("\n".join([*names, *self._sections])).strip("\n")
         for last in _endings(omitted, n_known):
             if len(text) + len(last) <= self._max_chars:
                 text += last
@@ -162,39 +281,34 @@ class Page:
         return text[: self._max_chars]
 
 
+def _count(name: str, count: int) -> str:
+    """Return ``3 lines``, or ``1 line``."""
+    return f"{count} {name[:-1] if count == 1 else name}"
+
+
 def _endings(omitted: dict[str, int], n_known: int) -> list[str]:
     """Return what says what was left out, the longest form first."""
-    parts = ", ".join(f"{count} {name}" for name, count in omitted.items())
+    parts = ", ".join(_count(name, count) for name, count in omitted.items())
     endings = [f"\nLeft out: {parts}."] if parts else []
     if "lines" in omitted:
-        endings.append(f"\n(+{omitted['lines']} lines)")
+        endings.append(f"\n(+{_count('lines', omitted['lines'])})")
     if n_known:
-        these = f"\nSet back, as a successful job printed them too: {n_known} telling lines."
+        lines = _count("telling lines", n_known)
+        these = f"\nSet back, as a successful job printed them too: {lines}."
         endings = [end + these for end in endings[:1]] + [these, *endings]
     return endings
 
 
-def _cut(text: str, max_chars: int) -> str:
-    """Cut a text, keeping most of its start and some of its end."""
-    if len(text) <= max_chars:
-        return text
-    mark = cut_mark(len(text))
-    room = max_chars - len(mark)
-    if room < 40:
-        return text[: max(0, max_chars)]
-    tail = room // 5
-    gone = text[room - tail : len(text) - tail]
-    # What was cut before is added up.
-    n_chars = len(CUT_MARK.sub("", gone)) + sum(int(n[:18]) for n in CUT_MARK.findall(gone))
-    return (text[: room - tail] + cut_mark(n_chars) + text[len(text) - tail :])[:max_chars]
-
-
-def _make_labels(files: Sequence[str]) -> dict[str, str]:
-    """Return the shortest name for each log that tells it from the others."""
-    names = [file.rpartition("/")[2] for file in files]
-    if len(set(names)) == len(files):
-        return dict(zip(files, names, strict=True))
-    counts = Counter(names)
-    return {
-        file: name if counts[name] == 1 else file for file, name in zip(files, names, strict=True)
-    }
+def _make_names(files: Sequence[str]) -> dict[str, str]:
+    """Return the shortest end of each path that tells it from the others."""
+    names = {file: file.rpartition("/")[2] for file in files}
+    for n_parts in range(2, 2 + max((file.count("/") for file in names), default=0)):
+        seen: dict[str, int] = {}
+        for name in names.values():
+            seen[name] = seen.get(name, 0) + 1
+        equal = [file for file, name in names.items() if seen[name] > 1]
+        if not equal:
+            break
+        for file in equal:
+            names[file] = "/".join(file.split("/")[-n_parts:])
+    return names

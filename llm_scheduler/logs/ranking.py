@@ -28,7 +28,8 @@ WARNING = 12
 
 _CANCELLED, _KILLED, _SCHEDULER, _TELLING, _PLAIN, _FAINT = range(6)
 _PLAIN_WORDS = (
-    r"segmentation fault|core dumped|bus error|illegal instruction|floating point exception"
+    r"segmentation fault|\bsegfault|core dumped|bus error|illegal instruction"
+    r"|floating point exception"
     r"|^\S*:? ?(?:line \d+: +\d+ )?killed\b|out of memory|can't open file|cannot open shared object"
     r"|command not found|no such file|permission denied|no space left|quota exceeded|forrtl:"
     r"|(?:fail(?:ed)?|unable|cannot|can't|could not|couldn't)(?: to)? open\b"
@@ -84,6 +85,9 @@ _ABOUT = PatternSet(
             r"warn|deprecat|\bignor|\bretry|will be|\bINFO\b|\bDEBUG\b|\b0 (?:errors|failed)"
             r"|no errors?\b|\bhandled|error[_ ]?(?:rate|bar|=|: ?(?:[\d.-]|none|null))|tolerance"
             r"|exceptions? \(0|skipp"
+            # What programs say of their own licence when they start.
+            r"|'licen[cs]e\(\)'|\b(?:public|apache|mit|bsd|free|open) (?:software )?licen[cs]e"
+            r"|under the (?:terms|.{0,20}licen[cs]e)"
         ),
         # One frame of a program written in C: the reason stands above it.
         r"\(\w*\+0x[0-9a-f]+\) ?\[0x|^\s*#\d+ +0x[0-9a-f]+ |^\s+raise \w|traceback : To enable",
@@ -91,7 +95,13 @@ _ABOUT = PatternSet(
 )
 # Parts of titles of which the next line says what they are about.
 _FOLLOWING_WORD = re.compile(r"\bfollowing\b", re.IGNORECASE)
-_BARE_TITLE = re.compile(r"\W*(?:error|fatal)\W*$", re.IGNORECASE)
+_BARE_TITLE = re.compile(
+    r"(?:\[\d+\]|\W)*"  # the rank, a frame of stars
+    r"(?:(?:\w+ )?fatal (?:\w+ )?error|(?:(?:internal|runtime|input|critical) )?(?:error|fatal))"
+    r"\W*(?:\([\w. -]+\)\W*)?$",
+    re.IGNORECASE,
+)
+_ERROR_IN = re.compile(r"\s*Error in \S")
 _NUMBERED_TITLE = re.compile(r"\berror +# +\d+$", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(r"[\W\d_]*$|\s*(?:Command|Work dir|Caused by|Tip|Stacktrace)\b")
 _HEADER = "raceback (most recent call last):"
@@ -237,6 +247,11 @@ def _announces(text: str) -> bool:
     return _BARE_TITLE.match(said) is not None or (
         "#" in said and _NUMBERED_TITLE.search(said) is not None
     )
+
+
+def is_title(text: str) -> bool:
+    """Whether what a line says is understood with the next line only."""
+    return _announces(text) or _ERROR_IN.match(text) is not None
 
 
 def _find_reason(text: LogText, at: int, score: int, inside: set[int]) -> list[Ranked]:

@@ -33,7 +33,7 @@ _HIDDEN = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|" + UNSEEN
 )
 # The last byte of a colon, an equals sign, what follows them, the end of a colour.
-_LABEL_ENDS = frozenset(bytes([char]) for char in b":=\\|>-+m\x9a")
+_LABEL_ENDS = frozenset(bytes([char]) for char in b":=\\|>-+mK\x9a\x9d")
 _FIRST_RUN = re.compile(r"(?:[\w+/=.~%-]|\\+[nr])+", re.ASCII)
 _LAST_RUN = re.compile(r"(?:[\w+/=.~%-]|[nr]\\+)+", re.ASCII)  # of the text turned round
 

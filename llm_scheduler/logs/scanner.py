@@ -18,10 +18,11 @@ from pathlib import Path
 from llm_scheduler.errors import LogError
 from llm_scheduler.logs.blocks import HEAD_LINES, BlockScan
 from llm_scheduler.logs.engines import Engine, check_engine, clean_literals, make_engine
-from llm_scheduler.logs.longline import MAX_RAW_BYTES, shorten
+from llm_scheduler.logs.longline import MAX_RAW_BYTES
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.reader import LogReader
 from llm_scheduler.logs.redaction import MARGIN_BYTES, redact_lines, redact_part
+from llm_scheduler.logs.shortening import Shortener
 from llm_scheduler.logs.tail import TAIL_LINES
 from llm_scheduler.logs.text import clean_lines
 from llm_scheduler.logs.tracebacks import parse_tracebacks
@@ -160,7 +161,7 @@ class _Reading:
         self.is_cut = data[-1:] != b"\n"
         self.numbers = range(1, len(raws) + 1)
         is_long = len(data) > MAX_RAW_BYTES and max(map(len, raws)) > MAX_RAW_BYTES
-        self.raws = [shorten(raw, engine) for raw in raws] if is_long else raws
+        self.raws = list(map(Shortener(engine), raws)) if is_long else raws
         return True
 
     def _scan(self, reader: LogReader, engine: Engine, max_bytes: int) -> None:

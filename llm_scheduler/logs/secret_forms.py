@@ -86,7 +86,7 @@ FOREIGN = "|".join(
     )
 )
 """Password in other languages, in UTF-8, of which each byte is one character."""
-WIDE_COLON = _as_bytes("：")
+WIDE_COLON = _as_bytes("(?:：|＝)")
 WIDE_BLANK = _as_bytes("(?:\u00a0|\u202f|\u3000)")
 KEYS = (
     r"api[_-]?key|apikey|access[_-]?key|private[_-]?key|secret[_-]?key|account[_-]?key"
@@ -102,6 +102,7 @@ _TOKENS = (
     r"|hooks\.slack\.com|/api/webhooks/|webhook\.office|api\.telegram|(?i:wandb\b.*[0-9a-f]{40})"
     r"|(?i:key\\*\"\s*:\s*\\*\"[0-9a-f]{32})"
 )
+_AFTER = rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s*(?:[=:>,]|{WIDE_COLON})|%3|\s+(?i:is|was)\s)"
 _NAMES = (
     r"(?i:pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass|secret|"
     + FOREIGN
@@ -110,25 +111,31 @@ _NAMES = (
     + r")"
     r"(?i:s?[_-]?[a-z0-9]{0,8}[_-]?[a-z0-9]{0,8})\\*['\"]?\]?"
     r"(?i:\s*[=:]|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"]"
-    + f"|{WIDE_BLANK}?(?:{WIDE_COLON}|:))"
-    + r"|(?i:pass)(?:[_-]?(?i:[0-9]{1,3}|prod|dev|old|new|value))?\\*['\"]?\]?\s*[=:>,]"
-    r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2}\\*['\"]?\]?\s*[=:>,]|(?:_PASS|_KEY|_PAT)%3"
-    r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
+    + rf"|{WIDE_BLANK}?\s*(?:{WIDE_COLON}|[:=]))"
+    + r"|(?:(?i:pass)(?:[_-]?(?i:[0-9]{1,3}|prod|dev|old|new|value))?"
+    r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2})"
+    + _AFTER
+    + r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
     r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|"
+    + FOREIGN
+    + "|"
     + KEYS
     + r"))(?:\s|['\"]\s*,)"
 )
 _PLACES = (
     r"//[^\s/'\"]*@|[\w.+-]:[^\s:/@'\"]+@[\w-]+\.\w|jdbc:oracle|sqlplus"
     r"|(?i:oracle|ora-[0-9]|sqlldr|expdp|impdp).*/[^\s/@]+@"
-    r"|(?i:(?:auth|creds?|credentials?|login)\\*['\"]?\s*[=:]?\s*[(\[]\s*[bu]?\\*['\"])|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"
+    r"|(?i:(?:auth|creds?|credentials?|login)\\*['\"]?\s*[=:]?\s*[(\[]\s*[bu]?\\*['\"])"
+    r"|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"
     r"|access|id_|id-|idtoken|refresh|client)[a-z_-]*(?:=|%3d)|%26(?:sig|key|auth|code)"
     r"|authorization|cookie|x-(?:api|auth|vault|amz|goog|subscription)|-token|apim-subscription"
     r"|bearer(?:\s|%20)|negotiate\s|flyv1\s|basic(?:\s|%20))"
     r"|\b(?:sshpass|docker|podman|mongo\w*|mosquitto_pub|singularity|apptainer|mysql\w*|redis-cli"
-    r"|7z[ar]?|zip|unzip|ldap\w+|openssl|ipmitool|curl|lftp|smbclient|wget|http|mount\.cifs)(?:\s|['\"]\s*,).*-"
+    r"|7z[ar]?|zip|unzip|ldap\w+|openssl|ipmitool|curl|lftp|smbclient|wget|http|mount\.cifs)\W.*-"
     r"|xfreerdp|\b(?:echo|printf)\s.*\||\b(?i:password|passphrase)\s|:(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:[\w*.-]+:"
-    r"|(?i:(?:aes(?:128|256)-|arcfour-|rc4-|des3-).*[0-9a-f]{32})|\$(?:" + CRYPT + r")\$"
+    r"|(?i:(?:aes(?:128|256)-|arcfour-|rc4-|des3-).*[0-9a-f]{32})|\$(?:"
+    + CRYPT
+    + r")\$|\{S(?:SHA|MD5)"
     r"|(?i:[?&;](?:signature|token|password|passwd|pwd|secret)(?:=|%3d))"
 )
 _BLOCKS = r"PRIVATE KEY|Private-(?:Lines|MAC)|[A-Za-z0-9+/]{60}"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 _ITEM = r"[bu]?(?:'[^'\n]*'|\"[^\"\n]*\")"
-_LIST = re.compile(rf"[\[(]\s*{_ITEM}\s*,\s*(?:{_ITEM}\s*,?\s*)+")
+_LIST = re.compile(rf"[\[(]\s*{_ITEM}\s*,\s*(?:{_ITEM}\s*,?\s*)+", re.ASCII)
 _WORD = re.compile(r"[bu]?(?:'([^']*)'|\"([^\"]*)\")")
 _INNER = str.maketrans(" \t\"'", "\x01" * 4)
 
 
 def flatten_lists(text: str) -> str:
-    """Return a text with its lists as a shell has them; each character keeps its place.
+    r"""Return a text with its lists as a shell has them; each character keeps its place.
 
-    ``['prog', '-p', 'a b']`` becomes ``[ prog    -p    a\\x01b ]``: a blank within an
+    ``['prog', '-p', 'a b']`` becomes ``[ prog    -p    a\x01b ]``: a blank within an
     argument is not one between two of them.
     """
     return _LIST.sub(_flatten, text)

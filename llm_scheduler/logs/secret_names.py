@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from os.path import commonprefix
+from itertools import takewhile
 from typing import NamedTuple
 
 from llm_scheduler.logs.secret_forms import FOREIGN, KEYS, PASSWORDS, WIDE_BLANK, WIDE_COLON
@@ -28,22 +28,29 @@ _SEPARATOR = (
 )
 _ASSIGNED = re.compile(rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>{_SEPARATOR})", re.IGNORECASE | re.ASCII)
 _LABEL = re.compile(
-    rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>\\*['\"]?\]?{WIDE_BLANK}?\s{{0,8}}(?:=|:|{WIDE_COLON}))"
+    rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>\\*['\"]?\]?{WIDE_BLANK}?\s{{0,8}}(?:=|:|{WIDE_COLON})"
+    r"|\s{1,8}(?=\\\s{0,8}$))"
     r"[ \t]{0,8}(?:\\|[|>][+-]?)?\s{0,8}$",
     re.IGNORECASE | re.ASCII,
 )
 """A name at the end of a line, also before the signs by which shells and YAML go on."""
-_ALONE = re.compile(r"\s*(?:-\s)?[bru]{0,2}(?P<quote>['\"]?)(?P<value>[^\s'\"]+)(?P=quote)[,;]?\s*")
+_ALONE = re.compile(
+    r"\s*(?:-\s)?(?:[bru]{0,2}(?P<quote>['\"])(?P<quoted>(?:(?!(?P=quote)).)+)(?P=quote)"
+    r"|(?P<bare>[^\s'\"]+))[,;]?\s*(?:\\\s*)?",
+    re.ASCII,
+)
 _TELLING = re.compile(r"[\[({<#*=+~-]|(?ai:\d{1,10}[.@]|[a-z_][\w.-]*[=@:(])")
 """How words begin that programs print on a line of their own: marks, prompts, calls, jobs."""
+_DIGIT = re.compile("[0-9]")
 _OPTION = re.compile(
     r"(?<![\w-])--?(?:[a-z]\w{0,20}[_-]){0,4}"
-    rf"(?:(?P<password>{PASSWORDS}|{FOREIGN})|(?P<short>pass)|(?P<key>{KEYS})|(?P<secret>secret|credential)s?"
+    rf"(?:(?P<password>{PASSWORDS}|{FOREIGN})|(?P<short>pass)|(?P<key>{KEYS})"
+    r"|(?P<secret>secret|credential)s?"
     r"|(?P<token>token|auth))(?P<sep>\s{1,8})(?![-=:])",
     re.IGNORECASE | re.ASCII,
 )
 _OPEN = re.compile(r"[bruf]{0,2}(\\*(?:\"\"\"|'''|['\"]))", re.IGNORECASE)
-_BARE = re.compile(r"[^\s'\"<>]+")
+_BARE = re.compile(r"[^\s'\"<>]+", re.ASCII)  # a byte of UTF-8 may look like a blank
 _NEXT_FIELD = re.compile(r"[,;&](?=\s*[\w.-]{1,40}\\*[\"']?[=:])|;$|[,;\\]+$|\\[nrt]|%26")
 _PROSE = re.compile(
     "a|accepted|an|and|are|argument|as|at|authentication|authorization|be|been|bool|by|bytes|"
@@ -76,8 +83,8 @@ _ML_NAME = re.compile(
     re.IGNORECASE,
 )
 _PASSAGE = re.compile(
-    r"(?:by|forward|backward|fwd|bwd|first|second|third|last|next|each|single|double|two|multi|one|n"
-    r"|num|tests?|all|low|high|opt|optimi[sz]ation|compile|compiler|render|shader|train|eval|warmup"
+    r"(?:by|forward|backward|fwd|bwd|first|second|third|last|next|each|single|double|two|multi|one"
+    r"|n|num|tests?|all|low|high|opt|optimi[sz]ation|compile|compiler|render|shader|train|eval|warmup"
     r"|dry|final|pre|post|inference|lowering|graph)[_-]?$",
     re.IGNORECASE,
 )
@@ -102,8 +109,11 @@ class Label(NamedTuple):
 def find_named(text: str) -> Iterator[Span]:
     """Find what stands after the name of a secret in one line."""
     yield from _find_assigned(text)
+    flat = flatten_lists(text)
+    if flat != text:
+        yield from _find_assigned(flat)
     if "-" in text:
-        yield from _find_options(flatten_lists(text))
+        yield from _find_options(flat)
 
 
 def _find_assigned(text: str) -> Iterator[Span]:
@@ -130,7 +140,9 @@ def _find_options(text: str) -> Iterator[Span]:
         for end in _ends(text, found.start(), span, quoted):
             value = text[span[0] : end]
             is_metavar = value.isupper() and value.isalpha() and not quoted
-            if not is_metavar and is_secret(_kind(found), "--", "", "=", value, quoted):
+            kind = _kind(found)
+            before = text[found.start() : found.start(kind)]
+            if not is_metavar and is_secret(kind, "--", before, "=", value, quoted):
                 yield span[0], end
                 break
 
@@ -157,12 +169,14 @@ def find_label(text: str) -> Label | None:
 
 def find_below(label: Label, above: str, text: str) -> Span | None:
     """Find the value of a label in the line that follows it: one word, or one in quotes."""
-    # Launchers put the same words before both lines.
-    shared = len(commonprefix((above[: label.at], text)))
+    # Launchers put the same before both lines, if it is no time.
+    both = zip(_DIGIT.sub("0", above[: label.at]), _DIGIT.sub("0", text), strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
     found = _ALONE.fullmatch(text, text.rfind(" ", 0, shared) + 1)
     if found is None:
         return None
-    value, quoted = found["value"], bool(found["quote"])
+    which = "quoted" if found["quote"] else "bare"
+    value, quoted = found[which], which == "quoted"
     goes_on = above.rstrip().endswith("\\")
     if not quoted and not goes_on:
         # A password that is a word can't be told from what a program says next.
@@ -172,7 +186,7 @@ def find_below(label: Label, above: str, text: str) -> Span | None:
             return None
     if not is_secret(label.kind, label.name, label.before, "=", value, quoted):
         return None
-    return found.span("value")
+    return found.span(which)
 
 
 def _name_of(text: str, found: re.Match[str]) -> tuple[str, str]:
@@ -227,6 +241,8 @@ def is_secret(kind: str, name: str, before: str, separator: str, value: str, quo
     """Tell a secret from prose, numbers, source code and what only stands for a secret."""
     bare = value.strip().rstrip(".,;:!?")
     if not bare or _stands_for_something(bare) or (not quoted and _CODE.match(bare)):
+        return False
+    if "," in separator and value[0] == "-":  # in a list, the next option
         return False
     is_word = separator.strip().lower() in {"is", "was"}
     if _PROSE.fullmatch(bare.lower()) or (

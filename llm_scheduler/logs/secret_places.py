@@ -13,23 +13,25 @@ from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mi
 
 # The tag of an image of a container is followed by `@sha256:`.
 _URL = re.compile(
-    r"(?ai)(?:[a-z0-9+]{2,20}:|(?<![\w:/]))//[^\s/@:'\"<>]{0,200}:([^\s/'\"<>]{1,300})@(?!sha\d+:)"
+    r"(?ai)//(?:(?<=[a-z0-9+]://)|(?<![\w:/]//))[^\s/@:'\"<>]{0,200}:([^\s/'\"<>]{1,300})(?<!\[)@"
+    r"(?!sha\d+:)"
 )
 # ``user:password@host``, but no time, no address of mail with a label before it.
 _USER_AT_HOST = re.compile(
-    r"(?ai)(?<![\w.@/:+-])(?!(?:e-?)?mail(?:-?to)?:|to:|from:|cc:|bcc:|by:|author:|contact:|sip:|xmpp:"
-    r"|maintainer:|owner:|support:|user:|ssh:|git:)[a-z][\w.+-]{0,60}:([^\s:/@'\"<>,;]{6,100})"
+    r"(?ai)(?<![\w.@/:+-])(?!(?:e-?)?mail(?:-?to)?:|to:|from:|cc:|bcc:|by:|author:|contact:|sip:"
+    r"|xmpp:|maintainer:|owner:|support:|user:|ssh:|git:)[a-z][\w.+-]{0,60}:([^\s:/@'\"<>,;]{6,100})"
     r"@(?:\d{1,3}(?:\.\d{1,3}){3}|[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,8}\.[a-z]{2,24})(?![\w-])"
 )
-_URL_USER = re.compile(r"(?ai)[a-z0-9+]{2,20}://([^\s/@:'\"<>?#]{20,300})(?::x-oauth-basic)?@")
+_URL_USER = re.compile(r"(?ai)://([^\s/@:'\"<>?#]{20,300})(?::x-oauth-basic)?@")
 _ORACLE = re.compile(r"(?ai)(?:jdbc:oracle:\w{1,8}:|\bsqlplus\s+)[\w.-]{1,60}/([^\s@'\"/]{1,100})@")
+_LOGIN_AT = re.compile(r"(?a):[^\s:/@]{6,100}@\w")
 _ORACLE_TOOL = re.compile(r"(?ai)\b(?:sqlplus|sqlldr|expdp|impdp)\b")
 _ORACLE_WORD = re.compile(r"(?ai)oracle|\bora-\d")
 _ORACLE_LOGIN = re.compile(r"(?ai)(?<![\w./@$-])[a-z]\w{0,30}/([^\s@'\"/]{1,100})@(?=[\w/])")
 _PAIR = re.compile(
-    r"(?ai)(?:auth|creds?|credentials?|login)\\*['\"]?\s{0,3}[=:]?\s{0,3}(?P<open>[(\[])\s{0,3}"
-    r"[bu]?\\*['\"][^'\"\\]{0,100}\\*['\"]\s{0,3},\s{0,3}[bu]?\\*(?P<quote>['\"])"
-    r"(?P<value>(?:(?!(?P=quote)).){1,200})"
+    r"(?ai)(?:(?<!o)auth|creds?|credentials?|login)\\*['\"]?\s{0,3}[=:]?\s{0,3}"
+    r"(?P<open>[(\[])\s{0,3}[bu]?\\*['\"][^'\"\\]{0,100}\\*['\"]\s{0,3},\s{0,3}[bu]?\\*(?P<quote>['\"])"
+    r"(?P<value>(?:(?!\\{0,4}(?P=quote)).){1,200})"
 )
 _QUERY = re.compile(
     r"(?ai)(?:[?&;]|%26|&amp;)(?:sig|signature|token|key|api[_-]?key|access[_-]?token|auth"
@@ -87,7 +89,10 @@ _KERBEROS = re.compile(
     r"[\s:,()]+(?:0x)?([0-9a-f]{32,64})\b"
 )
 _X_COOKIE = re.compile(r"(?a)MIT-MAGIC-COOKIE-1\W{1,8}([0-9a-f]{16,})")
-_SHADOW = re.compile(rf"(\$(?:{CRYPT})\$[\w./,=$+-]{{20,}})", re.ASCII)
+_SHADOW = re.compile(
+    rf"(\$(?:{CRYPT})\$[\w./,=$+-]{{20,}}|\{{S(?:SHA|MD5)\d{{0,3}}\}}[A-Za-z0-9+/=]{{16,}})",
+    re.ASCII,
+)
 
 
 def find_placed(text: str) -> Iterator[Span]:
@@ -113,8 +118,7 @@ def _in_addresses(text: str) -> Iterator[Span]:
         if has_digits_and_letters(found.group(1)):
             yield found.span(1)
 
-
-    for found in _USER_AT_HOST.finditer(text):
+    for found in _USER_AT_HOST.finditer(text) if _LOGIN_AT.search(text) else ():
         if has_digits_and_letters(found.group(1)):
             yield found.span(1)
     is_tool = _ORACLE_TOOL.search(text) is not None

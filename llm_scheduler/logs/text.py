@@ -12,6 +12,11 @@ MAX_LINE_CHARS = 2000
 _HEAD_CHARS = 700
 _MIDDLE_CHARS = 550
 _MAX_SEGMENTS = 5
+_MIN_CHARS = 60
+_MIN_HEAD = 12
+_SHORT_MARK_CHARS = 100
+_SHORT_MARK = " ... "
+_WORD_CHARS = 24
 
 CUT_MARK = re.compile(r" \.\.\. \[(\d+) characters cut\] \.\.\. ")
 """The mark that stands where a line was cut."""
@@ -119,21 +124,65 @@ def cut_line(
     *,
     find: Callable[[str], int] | None = None,
 ) -> str:
-    """Cut a text in the middle, keeping its start, its end and its telling word."""
+    """Cut a text in the middle, keeping its start, its reason and its telling word."""
     if len(text) <= max_chars:
         return text
     scale = max_chars / MAX_LINE_CHARS
-    head, middle = int(_HEAD_CHARS * scale), int(_MIDDLE_CHARS * scale)
-    place = -1 if find is None else find(text)
-    if place < head + middle:
-        place = find_strong(text)
+    reason = _reason_size(text, max_chars)
     # 100: two marks, each with a number of up to 18 digits.
-    tail_start = len(text) - (max_chars - head - middle - 100)
-    if head + middle <= place < tail_start:
+    tail = max_chars - int((_HEAD_CHARS + _MIDDLE_CHARS) * scale) - 100
+    tail = max(tail, reason)
+    room = max_chars - tail - 100
+    middle = room * _MIDDLE_CHARS // (_HEAD_CHARS + _MIDDLE_CHARS)
+    head = room - middle
+    place = -1 if find is None else find(text)
+    if place < room:
+        place = find_strong(text)
+    tail_start = len(text) - reason if reason == tail else _word_start(text, len(text) - tail)
+    if room <= place < tail_start:
         start = place - middle // 4
         end = min(tail_start, start + middle)
         return _join(text, [(0, head), (start, end), (tail_start, len(text))])
-    return _join(text, [(0, head + middle), (tail_start, len(text))])
+    return _join(text, [(0, _word_end(text, room)), (tail_start, len(text))])
+
+
+def cut_text(text: str, max_chars: int) -> str:
+    """Cut a text between words, keeping most of its start, and the reason at its end."""
+    if len(text) <= max_chars:
+        return text
+    if max_chars < _MIN_CHARS:
+        return text[: max(0, max_chars)]
+    mark = cut_mark(len(text)) if max_chars > _SHORT_MARK_CHARS else _SHORT_MARK
+    room = max_chars - len(mark)
+    tail = _reason_size(text, max_chars)
+    start = len(text) - tail
+    if not room // 4 <= tail <= room - _MIN_HEAD:
+        start = _word_start(text, len(text) - room // 4)
+    head = _word_end(text, room - (len(text) - start))
+    if mark is _SHORT_MARK:
+        return text[:head] + mark + text[start:]
+    # What was cut before is added up, so that the number may be longer.
+    return _join(text, [(0, head), (start, len(text))])[:max_chars]
+
+
+def _reason_size(text: str, max_chars: int) -> int:
+    """Return the size of the clause behind the last colon, 0 if it would take too much."""
+    first = len(text) - 2 * max_chars // 3
+    # Behind a mark stands the reason of a line that was cut before.
+    at = max(text.rfind(mark, max(0, first - 5)) + len(mark) for mark in (": ", _SHORT_MARK))
+    return len(text) - at if at >= max(first, 5) else 0
+
+
+def _word_end(text: str, place: int) -> int:
+    """Return where the last word before a place ends, if it is not too long."""
+    at = text.rfind(" ", max(1, place - _WORD_CHARS), place + 1)
+    return at if at > 0 else place
+
+
+def _word_start(text: str, place: int) -> int:
+    """Return where the first word behind a place starts, if it is not too far."""
+    at = text.find(" ", max(0, place - 1), place + _WORD_CHARS)
+    return at + 1 if 0 <= at < len(text) - 1 else place
 
 
 def _join(text: str, spans: list[tuple[int, int]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,7 +81,14 @@ def test_check_names_file_and_line_and_goes_on(call, site):
     status, out, _ = call("check", str(site))
     assert status == 1
     assert "bad.toml:4: error: cause 'acme-mesh': unknown key 'titel'; did you mean 'title'?" in out
-    assert "1 cause checked: 2 errors, 0 warnings." in out
+    assert "1 cause checked: 3 errors, 0 warnings." in out
+
+
+def test_check_tells_what_is_no_file(call, site):
+    os.mkfifo(site / "pipe.toml")
+    status, out, _ = call("check", str(site))
+    assert status == 1
+    assert "catalog/pipe.toml: error: is no ordinary file" in out
 
 
 @pytest.mark.parametrize(
@@ -88,9 +96,12 @@ def test_check_names_file_and_line_and_goes_on(call, site):
     [
         ("all 40 tokens", "no tokens", "error", "`example` is not found by it"),
         ("3 of 40 tokens", "all 40 tokens", "error", "takes its near miss"),
-        (PATTERN, "'(?P<feature>[A-Z]+)'", "warning", "is too broad"),
+        (PATTERN, "'(?P<feature>[A-Z]{4,})'", "warning", "is too broad"),
         (PATTERN, "'all \\d+ tok'", "warning", "no plain text"),
         ("of {feature} left. Other", "of {feature} left, other", "warning", "not 1"),
+        ("left. Other jobs hold them.", "left", "warning", "does not end with a full stop"),
+        ("3 of 40 tokens in use", "a queue of SOLVER", "", ""),
+        ("feature SOLVER: 3 of 40 tokens in use", "tokens: 0", "warning", "does not look like"),
         ("of {feature} was", "of {feature} for {user} was", "warning", "needs {user}"),
         ("of {feature} left", "of [[{feature} left", "error", "shows its template"),
         ('source = "ACME solver 9.2, manual"', "", "warning", "has no `source`"),
@@ -99,6 +110,8 @@ def test_check_names_file_and_line_and_goes_on(call, site):
         ("in use, queue is full", "in use\\nKilled", "", ""),
         ("in use, queue is full", "in use\\nslurmstepd: error: Detected 1 oom-kill event(s)",
          "error", "is explained by `memory-limit"),
+        ("priority = 70", "frame_function = 'solve'", "error", "does not count: its diagnosis"),
+        ("priority = 70", "example_record = { state = 'FOO' }", "error", "'FOO' is unkno"),
         ("priority = 70", "example_record = { stat = 'FAILED' }", "error", "stat: "),
         ("priority = 70", "example_record = { exit_code = 1 }", "error", "`example_record` is"),
     ],
@@ -240,6 +253,9 @@ def test_test_says_why_another_won(call, site, tmp_path, lines, extra, reason):
     assert told["wins"] is (status == 0)
     assert (reason == "") is told["wins"], told["reasons"]
     assert reason in " ".join(told["reasons"])
+    if "frame_function" in extra:
+        # What the rest of the log says did not decide.
+        assert len(told["reasons"]) == 1
 
 
 def test_test_says_which_cause_took_the_line(call, site, tmp_path):

@@ -253,7 +253,8 @@ CASES = {
     ),
     "module-and-library": (
         "module: command not found\n./sim: error while loading shared libraries: libhdf5.so.103: cannot open shared object file: No such file or directory\n",
-        ("missing_shared_library", "configuration_error"),
+        # The command that would have loaded the library was not there.
+        ("command_not_found", "configuration_error"),
         "libhdf5.so.103",
     ),
     "rank-out-of-bounds": (

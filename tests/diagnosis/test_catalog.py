@@ -13,6 +13,7 @@ from llm_scheduler.diagnosis.catalog_checks import check_cause
 from llm_scheduler.diagnosis.describe import explanation_of, remedy_texts, title_of
 from llm_scheduler.diagnosis.models import CATEGORIES
 from llm_scheduler.diagnosis.patterns import literals_of
+from llm_scheduler.diagnosis.resemblance import resembles
 from llm_scheduler.diagnosis.texts import render
 from llm_scheduler.engine.records import JobRecord
 
@@ -88,7 +89,7 @@ def test_a_scan_and_the_machine_find_what_each_pattern_finds():
     patterns = [
         (cause.id, x, re2.compile(x), literals_of(x)) for cause in CAUSES for x in cause.patterns
     ]
-    for line in LINES[::4]:
+    for line in LINES[::7]:
         found = [item for item in patterns if item[2].search(line)]
         by_machine = {(cause.id, pattern) for cause, pattern, _ in CATALOG.match_patterns(line)}
         assert by_machine == {(cause_id, pattern) for cause_id, pattern, _, _ in found}
@@ -117,10 +118,32 @@ def test_a_scan_and_the_machine_find_what_each_pattern_finds():
         (r"abc-\tdef-ghi", {"def-ghi"}),
         (r"a\.b\.c\.d", {"a.b.c.d"}),
         (r"[abc-e]fgh-ij", {"fgh-ij"}),
+        (r"won\x27t go\x{21} on", {"won't go! on"}),
+        (r"\x00abc-def", {"abc-def"}),
+        (r"abc-def\047\pL12-34", {"abc-def"}),
+        (r"内存不足", {"内存不足"}),
+        (r"Ошибка (?:сегментирования|шины)", {"ошибка"}),  # a word of alarm
+        (r"Zugriff verweigert: Ä\w", {"zugriff verweigert: ä"}),
     ],
 )
 def test_literals(pattern, literals):
     assert literals_of(pattern) == literals
+
+
+@pytest.mark.parametrize(
+    ("cause_id", "text", "alike"),
+    [
+        ("disk-full", "no space left on device would stop it", True),  # text of a pattern
+        ("segfault", "0 segmentation faults, no core dumped", True),  # a rare word
+        ("segfault", "the core of line 4 is hot", False),  # words of half of all causes
+        ("segfault", "channel signal 11 strength 0.4", True),  # a number of a pattern
+        ("python-zero-division", "float 3.5", False),  # one word, and not rare
+        ("locale-out-of-memory", "已分配内存", True),
+        ("locale-out-of-memory", "正常", False),
+    ],
+)
+def test_a_near_miss_must_share_words(cause_id, text, alike):
+    assert resembles(text, CATALOG[cause_id], CATALOG) is alike
 
 
 def test_bounded_on_hostile_lines():

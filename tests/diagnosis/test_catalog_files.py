@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,34 @@ WRONG = [
     ("beats = ['x']", "bad.toml:11: cause 'x': `beats` names 'x', which itself", None),
     ("[other]", "bad.toml:15: unknown table 'other'", None),
     ("[[remedy]]\ncause = 'nope'\nkind = 'code'\nsummary = 's'", "bad.toml:16: [[remedy]]", None),
+    (
+        "[cause.record]\nstates = ['FOO']",
+        "bad.toml:16: cause 'x': `states`: 'FOO' is no",
+        "TIMEOUT",
+    ),
+    ("[cause.record]\nsignals = [65]", "bad.toml:16: cause 'x': `signals`: 65 is no signal", "64"),
+    (
+        "[cause.record]\nexit_codes = [-31]",
+        "bad.toml:16: cause 'x': `exit_codes`: -31 is no",
+        "PBS",
+    ),
+    ("[cause.record]\nexit_codes = [321]", "bad.toml:16: cause 'x': `exit_codes`: 321 is no", None),
+    ("[cause.record]\nreasons = ['x*']", "bad.toml:16: cause 'x': pattern 'x*' is found in", None),
+    (
+        "exceptions = ['Foo Bar']",
+        "bad.toml:11: cause 'x': `exceptions`: 'Foo Bar' is no name",
+        None,
+    ),
+    ("exceptions = ['a.Gone']", "bad.toml:11: cause 'x': `exceptions`: 'a.Gone'", "write 'Gone'"),
+    ("exceptions = ['']", "bad.toml:11: cause 'x': `exceptions`: '' is no name", None),
+    ("wrapper = 'yes'", "bad.toml:11: cause 'x': `wrapper` is 'yes'; write true or false", None),
+    ("submission = 1", "bad.toml:11: cause 'x': `submission` is 1; write true or false", None),
+    ("exceptions_language = 'fortrna'", "bad.toml:11: cause 'x': `exceptions_l", "'fortran'?"),
+    ('title = "a\\nb"', "bad.toml:11: cause 'x': `title`: must be one line", None),
+    ('title = "a\\u001b[1m"', "bad.toml:11: cause 'x': `title`: must be one line", None),
+    ("patterns = ['.*']", "bad.toml:11: cause 'x': pattern '.*' is found in nearly every", None),
+    ("patterns = ['(?:mesh)?']", "bad.toml:11: cause 'x': pattern '(?:mesh)?' is found", None),
+    ("patterns = ['[a-z]{3}']", "bad.toml:11: cause 'x': pattern '[a-z]{3}' is found", None),
     ("[[remedy]]\nkind = 'code'\nsummary = 's'", "bad.toml:15: [[remedy]] does not say", None),
     ("[[remedy]]\ncause = 'gate'\nkind = 'm'\nsummary = 's'", "bad.toml:17: remedy of", None),
 ]
@@ -153,6 +182,56 @@ def test_all_mistakes_of_an_entry_are_told_in_the_order_of_their_lines(tmp_path)
     write(tmp_path, "bad.toml", text)
     lines = [int(problem.split(":")[1]) for problem in problems(tmp_path)]
     assert lines == [1, 3, 4, 5]
+
+
+def test_mistakes_of_every_kind_are_told_at_once(tmp_path):
+    text = good("x").replace('"T"', '"No [[{point"').replace("crash", "crush")
+    text += (
+        'titel = "a"\nwrapper = 1\nbeats = ["disk-ful", "also-bad"]\nrecord = { signals = [0] }\n'
+    )
+    also = good("also-bad").replace("category", "kategory")
+    remedy = '[[remedy]]\ncause = "disk-ful"\nkind = "cod"\n'
+    write(tmp_path, "bad.toml", text + also + remedy)
+    told = problems(tmp_path)
+    for said in (
+        "bad.toml:3: cause 'x': `category` is 'crush'",
+        "bad.toml:4: cause 'x': `title` shows its template",
+        "bad.toml:7: cause 'x': unknown key 'titel'",
+        "bad.toml:8: cause 'x': `wrapper` is 1",
+        "bad.toml:9: cause 'x': `beats` names the unknown cause 'disk-ful'",
+        "bad.toml:9: cause 'x': `beats` names 'also-bad', which is left out",
+        "bad.toml:10: cause 'x': `signals`: 0 is no signal",
+        "bad.toml:11: cause 'also-bad': `category` is missing",
+        "bad.toml:18: [[remedy]] names the unknown cause 'disk-ful'",
+        "bad.toml:19: remedy of 'disk-ful': `kind` is 'cod'",
+        "bad.toml:17: remedy of 'disk-ful': `summary` is missing",
+    ):
+        assert any(problem.startswith(said) for problem in told), (said, told)
+
+
+def test_what_real_records_and_exceptions_hold_is_taken(tmp_path):
+    record = "record = { states = ['TIMEOUT'], exit_codes = [-24, 0, 271], signals = [1, 64] }\n"
+    names = "exceptions = ['*', 'Erreur_à', 'Outer$Inner']\nexceptions_language = 'c++'\n"
+    write(tmp_path, "a.toml", good("a") + "wrapper = true\n" + record + names)
+    assert problems(tmp_path) == []
+
+
+def test_what_is_named_like_a_file_and_is_none_is_told(tmp_path):
+    write(tmp_path, "a.toml", good("a"))
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "gone.toml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    (tmp_path / "null.toml").symlink_to(os.devnull)
+    os.mkfifo(tmp_path / "pipe.toml")
+    told = problems(tmp_path)
+    assert [problem.split(" (")[0].split("; ")[0] for problem in told] == [
+        "folder.toml: is a folder",
+        "gone.toml: is a link that leads nowhere: No such file or directory",
+        "loop.toml: is a link that leads nowhere: Too many levels of symbolic links",
+        "null.toml: is no ordinary file",
+        "pipe.toml: is no ordinary file",
+    ]
+    assert "a" in load_catalog([tmp_path])
 
 
 def test_an_id_stands_once_in_a_folder(tmp_path):
@@ -218,14 +297,16 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 def test_other_files_of_a_folder_are_left_alone(tmp_path):
     write(tmp_path, "README.md", "[[cause]]\n")
-    (tmp_path / "sub.toml").mkdir()
+    (tmp_path / "sub").mkdir()
     assert load_catalog([tmp_path]).problems == ()
 
 
 def test_problems_are_said_in_one_line(tmp_path):
     assert say_problems(load_catalog().problems) == ""
-    write(tmp_path, "a.toml", "[other]\n[more]\n")
-    said = say_problems(load_catalog([tmp_path]).problems)
+    write(tmp_path, "a.toml", "[other]\n[more]\n[again]\n")
+    assert "There are 2 more." in say_problems(load_catalog([tmp_path]).problems)
+    write(tmp_path / "two", "a.toml", "[other]\n[more]\n")
+    said = say_problems(load_catalog([tmp_path / "two"]).problems)
     assert "a.toml:1: unknown table 'other'" in said
-    assert "There are 1 more." in said
+    assert "There is 1 more." in said
     assert "catalog check" in said

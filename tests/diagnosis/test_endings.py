@@ -78,7 +78,7 @@ def test_a_record_counts_more_than_data(tmp_path: Path) -> None:
         "Die Größe der Fläche fällt\n".encode("latin-1") * 30,
         "größe → 3 µm, 完成\n".encode() * 3,
         b"\x1b[32m10%\x1b[0m\r" * 200 + b"\n",
-        bytes(400_000) + b"iteration 3 of 4\n",
+        bytes(400_000) + b"iteration 4 of 4\n",
     ],
     ids=["latin", "utf-8", "colours", "hole"],
 )

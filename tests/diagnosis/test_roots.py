@@ -306,7 +306,7 @@ def test_announced_error_is_read_with_the_line_below(tmp_path):
         "a.py:818: ConvergenceWarning: lbfgs failed to converge (status=1):\n",
         "rm: cannot remove 'old.dat': No such file or directory\n" + WORK,
         "srun: Job 19 step creation still disabled, retrying (Requested nodes are busy)\nsrun: Step created for StepId=19.28\n",
-        "Could not connect: Connection refused\nEpoch 1/9 loss 0.4\nEpoch 2/9 loss 0.3\n",
+        "Could not connect: Connection refused\nEpoch 1/2 loss 0.4\nEpoch 2/2 loss 0.3\n",
     ],
 )
 def test_words_of_error_in_logs_that_are_well(tmp_path, text):

@@ -89,7 +89,7 @@ def test_on_a_small_page_the_innermost_frames_stay(tmp_path):
     path = tmp_path / "job.out"
     frames = "".join(f'  File "/home/me/m{i}.py", line {i}, in f{i}\n    f()\n' for i in range(9))
     path.write_text(f"Traceback (most recent call last):\n{frames}ValueError: bad\n")
-    text = digest_log(path, max_chars=600).text
+    text = digest_log(path, max_chars=450).text
     places(text, "in f7: f()", "in f8: f()", "... 7 more frames ...")
     assert "in f0" not in text
 
@@ -97,12 +97,12 @@ def test_on_a_small_page_the_innermost_frames_stay(tmp_path):
 def test_lines_around_the_best_ones(log):
     text = digest_log(log).text
     around = text[text.index("Around it:") :]
-    places(around, "job.out:402| epoch 399 is fine", "job.out:404| epoch 0 is fine")
+    places(around, "\n402| epoch 399 is fine", "\n404| epoch 0 is fine")
 
 
 def test_each_line_has_its_number(log):
     whole = LOG.splitlines()
-    numbered = re.findall(r"^job\.out:(\d+)\| (.+)$", digest_log(log).text, re.MULTILINE)
+    numbered = re.findall(r"^(\d+)\| (.+)$", digest_log(log).text, re.MULTILINE)
     assert len(numbered) > 15
     for number, text in numbered:
         line = whole[int(number) - 1]
@@ -114,7 +114,7 @@ def test_each_line_has_its_number(log):
 
 def test_every_line_is_counted_once(log):
     found = digest_log(log)
-    shown = set(re.findall(r"^job\.out:(\d+)\| ", found.text, re.MULTILINE))
+    shown = set(re.findall(r"^(\d+)\| ", found.text, re.MULTILINE))
     assert abs(found.omitted["lines"] - (found.n_lines - len(shown))) <= 3
     assert found.omitted == digest_log(log).omitted
 

@@ -34,6 +34,18 @@ def test_a_rerun_has_the_same_fingerprint(log, seed):
     assert fingerprint(rewritten) == fingerprint(log), rewritten
 
 
+TAGS = ("[1,3]<stderr>: ", "[rank11]: ", "7: ")
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_launcher_may_tag_each_line(tag):
+    tracebacks = [log for log in FAILURES if "Traceback" in log]
+    assert len(tracebacks) > 100
+    for log in tracebacks:
+        tagged = "".join(f"{tag}{line}" for line in log.splitlines(keepends=True))
+        assert fingerprint(tagged) == fingerprint(log), tagged
+
+
 @pytest.fixture(scope="module")
 def logs():
     if not INDEX.exists():
@@ -45,15 +57,17 @@ def logs():
     ]
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_rerun_of_a_real_log_has_the_same_fingerprint(logs, tmp_path, seed):
+def test_a_rerun_of_a_real_log_has_the_same_fingerprint(logs, tmp_path):
     path = tmp_path / "job.out"
-    changed = []
-    for file, text, expected in logs:
-        path.write_text(Rewriter(seed).rewrite(text))
+    changed, n_rewritten = [], 0
+    for seed, (file, text, expected) in enumerate(logs):
+        rewritten = Rewriter(seed).rewrite(text)
+        n_rewritten += rewritten != text
+        path.write_text(rewritten)
         if digest_log(path).fingerprint != expected:
             changed.append(file.name)
     assert changed == []
+    assert n_rewritten > len(logs) * 0.8
 
 
 def test_the_size_of_the_digest_does_not_matter(logs):

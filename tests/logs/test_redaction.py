@@ -12,9 +12,51 @@ from llm_scheduler.diagnosis import diagnose_log
 from llm_scheduler.logs import digest_log, redact, scan_log
 from llm_scheduler.logs.redaction import MARGIN_BYTES, REDACTED, redact_lines, redact_part
 from llm_scheduler.logs.secret_marks import find_suspicious, precise_search, quick_search
-from tests.logs.secret_cases import BASE64, INNOCENT, SECRETS, draw
+from tests.logs.secret_cases import (
+    BASE64,
+    INNOCENT,
+    SECRETS,
+    draw,
+)
 
 PIECE = 8
+BELOW = [
+    ("Password:\n§", draw(12)),
+    ("Enter password: \r\n§\r", draw(12)),
+    ("\x1b[1mPassword:\x1b[0m\n\x1b[2m§\x1b[0m", draw(12)),
+    ("[rank3]: Password:\n[rank3]: §", draw(12)),
+    ("12:00:01 Password:\n12:00:07 §", draw(12)),
+    ("PASSWORD = \\\n  §", "swordfish"),
+    ("prog --password \\\n  § \\\n  -v", "swordfish"),
+    ('{\n  "password":\n    "§",\n', "swordfish"),
+    ("password: |-\n  §", draw(12)),
+    ("client_secret:\n  - '§'", "correct-horse"),
+    ("'api_key':\n  '§'", draw(24)),
+    ("'password':\n  'it is §',", "correct horse"),
+    ("パスワード：\n§", draw(12)),
+]
+"""Lines with § in the place of a secret that the line above it names."""
+INNOCENT_BELOW = [
+    "password:\nLogin failed",
+    "Enter password:\n\nSubmitting job4711x",
+    "Password:\nFailed",
+    "Password:\n12345678",
+    "Password:\n12345.pbs01",
+    "Password:\n/home/ann/x12345",
+    "Password:\n[12:00:01.123]",
+    "Password:\n----------",
+    "Password:\nstep12=0.5",
+    "Password:\nTraceback (most recent call last):",
+    "Password:\nValueError12:",
+    "password: |\n  min_length: 8",
+    '"password":\n  null',
+    "tokens:\n  4096",
+    "pad_token:\n  '<pad>'",
+    "sort_key:\n  energy12",
+    "the key:\nnode12345",
+    "hidden password:\n[redacted]",
+]
+"""Lines that look as if the second one were a secret."""
 
 
 def find_leak(secret, text):
@@ -43,6 +85,40 @@ def test_secrets(line, secret):
 @pytest.mark.parametrize("line", INNOCENT)
 def test_ordinary_text_stays(line):
     assert redact(line) == line
+
+
+@pytest.mark.parametrize(("lines", "secret"), BELOW)
+def test_the_word_below_a_name(lines, secret):
+    shown = redact(f"step12345\n{lines.replace('§', secret)}\nstep67890")
+    assert find_leak(secret, shown) is None
+    assert shown.startswith("step12345\n")
+    assert shown.endswith("\nstep67890")
+    assert redact(shown) == shown
+
+
+@pytest.mark.parametrize("lines", INNOCENT_BELOW)
+def test_what_stands_below_a_name_and_is_no_secret(lines):
+    assert redact(lines) == lines
+
+
+def test_a_secret_in_the_path_of_a_frame(tmp_path):
+    secret = draw(20)
+    path = tmp_path / "log"
+    path.write_text(
+        "Traceback (most recent call last):\n"
+        f'  File "/home/ann/MY_TOKEN={secret}/x.py", line 3, in main\n    solve()\n'
+        f'  File "/home/ann/{secret[:4]}/y.py", line 7, in solve\n    raise ValueError(1)\n'
+        "ValueError: 1\n"
+    )
+    shown = everything(path)
+    assert find_leak(secret, shown) is None
+    assert "/home/ann/MY_TOKEN=[redacted]/x.py" in shown
+
+
+def test_passwords_in_the_encoding_of_old_systems():
+    secret = draw(12)
+    raw = f"contraseña: {secret}".encode("latin-1")
+    assert redact_lines([raw]) == [raw.replace(secret.encode(), REDACTED.encode())]
 
 
 @pytest.mark.parametrize(("line", "secret"), SECRETS)
@@ -178,7 +254,11 @@ def test_secrets_of_wide_encodings(tmp_path):
 
 @pytest.mark.parametrize(
     "unit",
-    ["password=", 'token="', "a_token: ", "http://a:", "token=(", "curl -u ", "\x1b]", "\\n"],
+    [
+        *("password=", 'token="', "a_token: ", "http://a:", "token=(", "curl -u ", "\x1b]", "\\n"),
+        *("['", "('a',", "['-p','", "auth=('", "a:bcdefg1@", "//a:", "oracle a/b", "/TOKEN=a/"),
+        *("Passwort: ", "password:\n", 'File "/token=', "pass=", "['a" + " " * 9),
+    ],
 )
 def test_time_grows_with_the_size_only(unit):
     # A search that goes back to its start for each match would take minutes.
