@@ -194,6 +194,11 @@ def _say_unknown(
             else "The log is empty, so it can't tell how the job ended",
             f"There is no text in the log. {told}",
         )
+    return _say_no_rule(record, silence)
+
+
+def _say_no_rule(record: JobRecord | None, silence: str) -> tuple[str, str]:
+    """Say that what was read tells no reason."""
     if silence:
         return (
             "The log does not tell how the job ended",
@@ -206,7 +211,7 @@ def _say_unknown(
             f"No line of the log {nothing} No record of the scheduler is known.",
         )
     return (
-        f"The job failed{ended} for a reason that no rule knows",
+        f"The job failed{_end_of(record)} for a reason that no rule knows",
         (
             f"Neither the log nor the scheduler's record {nothing} "
             f"The record says: {describe_record(record)}."

@@ -165,6 +165,9 @@ class Page:
             What stands in the place of lines that are not shown, by number.
         """
         mark = self._marks[text.file]
+        if not folded and len({line[2] for line in text.lines}) == len(text.lines):
+            # Most small logs are those of jobs that ended well; this takes a fourth of the time.
+            return [f"{mark}{n}| {said}" for _, n, said in text.lines if said.strip()]
         shown: list[str] = []
         last, start, n_equal = "", "", 1
         for _, number, said in text.lines:
@@ -302,6 +305,8 @@ def _endings(omitted: dict[str, int], n_known: int) -> list[str]:
 def _make_names(files: Sequence[str]) -> dict[str, str]:
     """Return the shortest end of each path that tells it from the others."""
     names = {file: file.rpartition("/")[2] for file in files}
+    if len(names) == 1:
+        return names
     for n_parts in range(2, 2 + max((file.count("/") for file in names), default=0)):
         seen: dict[str, int] = {}
         for name in names.values():
