@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -18,6 +19,10 @@ if str(ROOT) not in sys.path:  # so that tests find `tests.…` however pytest i
 
 from tests import slurm_cluster  # noqa: E402 - after the path is set
 from tests.slurm_daemons import make_path  # noqa: E402 - after the path is set
+
+# Shells start commands in the background with Ctrl-C ignored, and programs pass that on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 

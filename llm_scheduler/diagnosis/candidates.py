@@ -360,7 +360,7 @@ def _speaks(cause: Cause, exception: Traceback) -> bool:
     """
     if exception.language == _PYTHON or cause.category in _TANGIBLE:
         return True
-    return not (cause.id.startswith(_PYTHON) and cause.exceptions)
+    return not cause.id.startswith(f"{_PYTHON}-")
 
 
 def _fallback(exception: Traceback, catalog: Catalog) -> list[Cause]:

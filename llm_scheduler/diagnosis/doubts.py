@@ -17,6 +17,8 @@ CERTAIN = 0.97
 """From here on a diagnosis may have no doubts."""
 _HIGHEST = 0.99
 _MAX_QUOTED = 100
+_SURVIVED = 0.75
+"""The most for a success after an error, where no record confirms it."""
 _NEAR_PRIORITY = 12
 _ANY = "Lines like the first proof do not always mean the end of a job."
 
@@ -120,7 +122,10 @@ def _of_success(
     alarming = [x for x in choice.others if x.role in {"cause", "symptom"}]
     if alarming:
         shown = quote(alarming[0].text[:_MAX_QUOTED])
-        yield _Doubt(f"The log holds an error that the program survived: {shown}.", factor=0.85)
+        # Whether it was this program that went on, only a record could tell.
+        unsure = record is None and alarming[0].role == "cause"
+        text = f"The log holds an error that the program survived: {shown}."
+        yield _Doubt(text, factor=0.85, cap=_SURVIVED if unsure else 1.0)
 
 
 def _of_reading(choice: Choice, logs: Sequence[LogText]) -> Iterator[_Doubt]:

@@ -64,12 +64,12 @@ def _time(explanation: str, values: Mapping[str, str]) -> str:
     allowed, ran = values.get("time_limit", ""), values.get("elapsed", "")
     if allowed and ran and _tells(explanation, allowed):
         told = ran != allowed and _tells(explanation, ran)
-        return "" if told or explanation.count(allowed) > 1 else f"It had run for {ran}."
+        return "" if told or explanation.count(allowed) > 1 else f"The job had run for {ran}."
     if allowed and ran and not _tells(explanation, allowed, ran):
         return f"The job asked for {allowed} and had run for {ran}."
     if allowed and not _tells(explanation, allowed):
         return f"The job asked for {allowed}."
-    return f"It had run for {ran}." if ran and not _tells(explanation, ran) else ""
+    return f"The job had run for {ran}." if ran and not _tells(explanation, ran) else ""
 
 
 def _outside(explanation: str, values: Mapping[str, str]) -> str:

@@ -162,9 +162,7 @@ class Flow:
     def is_answered(self, index: int) -> bool:
         """Tell whether the program says below an error how it goes on, and does."""
         below = self._log.lines[index + 1 : index + 1 + _ANSWER_LINES]
-        at = next(
-            (i for i, x in enumerate(below, index + 1) if noise.ANSWERED.search(x.text)), None
-        )
+        at = next((i for i, x in enumerate(below, index + 1) if noise.is_answer(x.text)), None)
         return at is not None and self.after(at)[0] > 0
 
     def inside_traceback(self, index: int) -> bool:

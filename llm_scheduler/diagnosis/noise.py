@@ -35,8 +35,9 @@ MILD = compile_words(r"\bwarn|INFO|DEBUG|deprecat")
 _FORWARDED = compile_words(
     r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b"
     r"|\bcaught (?:an? )?(?:(?:deadly )?signal|segfault|bus error|illegal operation|SIG[A-Z]+)\b"
+    r"|\bretry count exceeded\b"
 )
-"""What PyTorch and UCX catch and then end the program by."""
+"""What PyTorch and UCX catch, or try in vain, and then end the program by."""
 
 _ALWAYS_NOISE = compile_words(
     r"^\s*$|^\s|^[-=*#_~+.|>]{3,}|^[^\pL\pN_]*$"
@@ -103,7 +104,7 @@ _NO_ERROR = compile_words(
     r"|\berror (?:log|file)s?(?:\W*$| ?[:=]| (?:is|was|are|were|written|at|in)\b)"
     r"|(?:erreur|fehler)\b.{0,60}[:=] ?[-+]?\d+[.,]\d|^wandb: "
     r"|(?:mean|squared?|absolute|relative|standard|rms|max(?:imum)?|training|test|l2) errors?\b"
-    r"|--\w|/\w*error|\berror\w*/|\.(?:err|error)\b|\w_error\b|\berror_\w",
+    r"|^\s*--?\w|--[\w-]*(?:error|fail|abort|fatal)|/\w*error|\berror\w*/|\.(?:err|error)\b|\w_error\b|\berror_\w",
 )
 """Quantities, options and names with the word error in them."""
 
@@ -153,7 +154,7 @@ _STOP_WELL = compile_words(
     r"normal|success|\bdone\b|finish|complete|\bend\b|\bok\b|ends?\b.{0,20}run|\ball well\b"
 )
 
-ANSWERED = compile_words(
+_ANSWERED = compile_words(
     r"\bretry|\b(?:attempt|try) \d|\bfall(?:ing|s)? ?back|\btrying (?:again|another|the next|next)"
     r"|\bwill be (?:ignored|skipped)|\bre-?connect",
 )
@@ -187,6 +188,17 @@ _SUCCESS = compile_words(
     r"|^total (?:wall|run|elapsed)[ -]?(?:clock )?time\b",
 )
 
+_RESULT = compile_words(
+    r"\bnormal termination (?:of|at)\b|\bcompleted successfully\b|\bsuccessfully completed\b"
+    r"|\b(?:model|results?|output|predictions|weights) (?:was |were )?(?:saved|written) (?:to|in)\b"
+    r"|^(?:wrote|saved|written|stored)\b[^:]* \S+\.\w+\W*$|\bresults (?:are )?in \S*\w[./]\w",
+)
+_PASSED = compile_words(
+    r"\bJOB DONE\.|\bBUILD SUCCESS(?:FUL)?\b|(?:^|\s)\[ *(?:OK|PASSED) *\]|\bPASSED\W*$",
+    ignore_case=False,
+)
+"""What programs, and hardly any script, write when they reached a result."""
+
 _STAGE = compile_words(
     r"\b(?:created?|loaded|opened|connected|connection|imported|initiali[sz]ed|initiali[sz]ation"
     r"|installed|read|parsed|logged in|login|activated|registered|compiled|mounted|copied"
@@ -219,6 +231,9 @@ _SCRIPT_END = compile_words(
 )
 """What scripts write at their end, however the program in them ended."""
 
+_SCRIPT_JOB = compile_words(r"\b(?:job|script|all|everything|pipeline)\b.{0,40}\bsuccessfully\b")
+"""What scripts like to write of themselves, without a look at what their programs did."""
+
 _LAUNCHER = compile_words(
     r"^(?:Primary job|mpirun|mpiexec|prterun|a non-zero exit|the job to be terminated|thus causing"
     r"|causing$|Per user-direction|Process name|Exit code|with errorcode|NOTE: inv|You may or may"
@@ -233,6 +248,7 @@ _LAUNCHER = compile_words(
 """What launchers and workflow programs write when a program of theirs has failed."""
 
 _TAIL = 25
+_LAST_LINES = 12
 _LAST_WORDS = 4
 
 
@@ -243,9 +259,19 @@ def went_on(text: str) -> bool:
     return " 0 " not in text or _WENT_ON.search(_without_names(text)) is not None
 
 
+def is_answer(text: str) -> bool:
+    """Tell whether a program says how it goes on from the error above a line."""
+    return _ANSWERED.search(text) is not None and _FORWARDED.search(text) is None
+
+
 def is_life(text: str) -> bool:
     """Tell whether a line is ordinary output of a program."""
     return ALARM.search(text) is None and not is_noise(text)
+
+
+def is_work(text: str) -> bool:
+    """Tell whether a line has words or numbers and none of alarm; Fortran indents results."""
+    return ALARM.search(text) is None and any(map(str.isalnum, text))
 
 
 def is_noise(text: str) -> bool:
@@ -331,6 +357,20 @@ def end_of(log: LogText) -> int | None:
     return None
 
 
+def result_of(log: LogText) -> int | None:
+    """Return the place of a program's own word of its result, where no alarm follows it.
+
+    The last words of scripts, which they write whatever happened before, are none.
+    """
+    for index in range(len(log.lines) - 1, max(-1, len(log.lines) - _LAST_LINES - 1), -1):
+        text = log.lines[index].text
+        if says_error(text) or gives_up(text) or PROGRESS.search(text) or _AT_WORK.search(text):
+            return None
+        if _is_result(text) and _SCRIPT_JOB.search(text) is None:
+            return index
+    return None
+
+
 def is_told_done(log: LogText) -> bool:
     """Tell whether the scheduler's own report in a log says that the job ended well."""
     return any(_REPORT_DONE.search(line.text) is not None for line in log.lines[-_REPORT:]) and any(
@@ -341,6 +381,13 @@ def is_told_done(log: LogText) -> bool:
 def _is_end(text: str) -> bool:
     if _EXIT_0.search(text) is not None:
         return True
-    if _SUCCESS.search(text) is None or _STAGE.search(text) is not None:
+    if _STAGE.search(text) is not None or ALARM.search(text) is not None:
         return False
-    return ALARM.search(text) is None
+    return _SUCCESS.search(text) is not None or _is_result(text)
+
+
+def _is_result(text: str) -> bool:
+    bare = without_prefix(text)
+    if _PASSED.search(bare) is not None:
+        return True
+    return _RESULT.search(bare) is not None and _STAGE.search(bare) is None

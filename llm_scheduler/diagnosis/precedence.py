@@ -28,20 +28,19 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.doubts import weigh
 from llm_scheduler.diagnosis.origins import find_origin
+from llm_scheduler.diagnosis.outlived import is_outlived
 from llm_scheduler.diagnosis.readability import has_text
 from llm_scheduler.diagnosis.restarts import of_last_attempt
 from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
 from llm_scheduler.diagnosis.unfinished import why_no_success
 from llm_scheduler.engine.records import JobRecord
-from llm_scheduler.logs.models import Frame, LogText
+from llm_scheduler.logs.models import LogText
 
 _LAST_WORDS = 20
 """So many lines a script may write after its program has failed."""
 
 _HINT_SURVIVED_AFTER = 4
 _SCRIPT_LINES = 2
-_WELL_AFTER = 4
-"""Lines of life between an error and a program's own word that it ended well."""
 _TELLING = 0.4
 """Hints below this confidence explain no failure that nothing else speaks of."""
 _BEYOND_PROGRAMS = 80
@@ -105,7 +104,7 @@ def _decide(
         script_only = _only_script_ended(logs)
         fatal = [x for x in fatal if not is_general(x.cause) or (script_only and _is_last(x))]
         if not script_only:
-            fatal = [x for x in fatal if not _is_outlived(x, logs)]
+            fatal = [x for x in fatal if not is_outlived(x, logs, candidates)]
     fatal = put_spoilers_first(fatal, candidates)
     if verdict is not None and not _is_beaten(verdict, fatal, parallel=parallel):
         return Choice(verdict, rival=_exception_under(verdict, fatal))
@@ -124,21 +123,6 @@ def _exception_under(verdict: Candidate, fatal: Sequence[Candidate]) -> Candidat
         return None
     raised = [x for x in fatal if x.traceback is not None and not x.in_thread]
     return max(raised, key=lambda x: x.order, default=None)
-
-
-def _is_outlived(error: Candidate, logs: Sequence[LogText]) -> bool:
-    """Tell whether a program wrote on after an error, and then said that it ended well."""
-    if error.traceback is not None and any(x.function == "<module>" for x in _outer(error)):
-        # What reached the top of a program was mostly not caught; a script went on.
-        return False
-    log = next((log for log in logs if log.file == error.file), None)
-    end = noise.end_of(log) if log is not None else None
-    return end is not None and error.last_order < end and error.after >= _WELL_AFTER
-
-
-def _outer(error: Candidate) -> tuple[Frame, ...]:
-    """Return the outermost frame of an exception."""
-    return error.exception.frames[:1] if error.exception is not None else ()
 
 
 def _best_verdict(

@@ -168,3 +168,64 @@ def test_a_script_that_went_on_after_its_program(tmp_path):
         "ValueError: bad penalty\nplotting 1\nplotting 2\nplotting 3\nplotting 4\nsaved fig.png\n"
     )
     assert diagnose_text(tmp_path, text).category == "code_error"
+
+
+_SINGULAR = "Error in solve.default(hess) : \n  Lapack routine dgesv: system is exactly singular\n"
+_COORDINATES = (
+    " Error in internal coordinate system.\n"
+    " Maximum Force            0.000022     0.000450     YES\n"
+    " Maximum Displacement     0.001510     0.001800     YES\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _SINGULAR + "replicate 12 was drawn again\n99 of 100 replicates fitted\nsaved boot.rds\n",
+        _COORDINATES + " Normal termination of Gaussian 16 at Mon Mar  1 10:00:00 2021.\n",
+        (
+            "bash: ml: line 1: syntax error: unexpected end of file\n"
+            "Warning: no access to tty\nsize 4096\nFFT 1.2e-15 PASSED\nLU 3.1e-15 PASSED\n"
+        ),
+    ],
+    ids=["r", "gaussian", "shell"],
+)
+def test_an_error_before_a_result_leaves_a_doubt(tmp_path, text):
+    found = diagnose_text(tmp_path, text)
+    assert found.category == "success"
+    assert 0.5 <= found.confidence <= 0.75
+    assert any("survived" in doubt for doubt in found.doubts)
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        (_SINGULAR + "Execution halted\nplot of 3\nplot of 4\nsaved fig.png\n", "numerical_error"),
+        (_SINGULAR + "plot of 3\nplot of 4\nreal    0m3.1s\n", "numerical_error"),
+        (
+            _COORDINATES + " Error termination via Lnk1e in /g16/l103.exe at Mon Mar  1 10:00:00.\n"
+            " Entering Gaussian System\n Normal termination of Gaussian 16 at Mon Mar  1.\n",
+            "numerical_error",
+        ),
+        (
+            "size 4096\n" * 8 + "run.sh: line 9: solve: command not found\n"
+            "plot of 3\nplot of 4\nsaved fig.png\n",
+            "command_not_found",
+        ),
+        (
+            (
+                'Exception in thread "main" java.lang.IllegalStateException: no header\n'
+                "\tat org.app.Main.main(Main.java:3)\nplot of 3\nplot of 4\nsaved fig.png\n"
+            ),
+            "code_error",
+        ),
+    ],
+    ids=["halted", "script-end", "next-input", "next-program", "java"],
+)
+def test_a_result_of_another_program_hides_no_failure(tmp_path, text, category):
+    assert diagnose_text(tmp_path, text).category == category
+
+
+def test_a_record_of_failure_counts_more_than_a_result(tmp_path):
+    text = _SINGULAR + "replicate 12 was drawn again\n99 of 100 fitted\nsaved boot.rds\n"
+    assert diagnose_text(tmp_path, text, rec(state="FAILED")).category == "numerical_error"

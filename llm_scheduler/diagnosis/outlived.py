@@ -1,0 +1,71 @@
+"""Errors that a program outlived: it wrote on after them, and said that it ended well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llm_scheduler.diagnosis import noise
+from llm_scheduler.diagnosis.candidates import Candidate, is_general
+from llm_scheduler.logs.models import Frame, LogText
+
+_WELL_AFTER = 4
+"""Lines of life between an error and a program's own word that it ended well."""
+_WORK_LINES = 2
+"""The same, where the word is that of a result: a file written, a test passed."""
+_FIRST_LINES = 5
+"""So far down the words of a shell may be about the settings it reads at its start."""
+_AT_START = frozenset({"command_not_found", "syntax_error"})
+_DEADLY = frozenset({"crash", "killed", "out_of_memory", "disk_full", "missing_shared_library"})
+"""Programs do not live on after these, or not unharmed: another one reached the result."""
+_CATCHING = frozenset({"python", "r"})
+"""Languages whose programs print errors that they caught in full, and go on."""
+_DIED = noise.compile_words(
+    r"\b(?:error|abnormal) termination\b|\bexecution halted\b|\baborted\b|\baborting\b"
+    r"|\b(?:run|program|process|job) (?:is |was )?(?:stopped|terminated|failed)\b"
+    r"|\bexit(?:ed)?(?: with)?(?: an?)? (?:code|status)[ :=]*[1-9]",
+)
+"""What stands between an error and the result of the next program of the script."""
+
+
+def is_outlived(
+    error: Candidate,
+    logs: Sequence[LogText],
+    candidates: Sequence[Candidate],
+) -> bool:
+    """Tell whether a program wrote on after an error, and then said that it ended well."""
+    if error.traceback is not None and any(x.function == "<module>" for x in _outer(error)):
+        # What reached the top of a program was mostly not caught; a script went on.
+        return False
+    log = next((log for log in logs if log.file == error.file), None)
+    end = noise.end_of(log) if log is not None else None
+    if log is None or end is None or error.last_order >= end:
+        return False
+    return error.after >= _WELL_AFTER or _reached_result(error, log, candidates)
+
+
+def _outer(error: Candidate) -> tuple[Frame, ...]:
+    """Return the outermost frame of an exception."""
+    return error.exception.frames[:1] if error.exception is not None else ()
+
+
+def _reached_result(error: Candidate, log: LogText, candidates: Sequence[Candidate]) -> bool:
+    """Tell whether a result of the program follows an error, with its work between them."""
+    end = noise.result_of(log)
+    if end is None or _ends_programs(error):
+        return False
+    between = range(error.last_order + 1, end)
+    told = [x for x in candidates if x.order in between and x.file == error.file]
+    if any(x.role in {"symptom", "verdict"} and not is_general(x.cause) for x in told):
+        return False
+    lines = [line.text for line in log.lines[between.start : between.stop]]
+    if any(map(_DIED.search, [error.text, *lines])):
+        return False
+    return sum(map(noise.is_work, lines)) >= _WORK_LINES
+
+
+def _ends_programs(error: Candidate) -> bool:
+    """Tell whether an error is of a kind that no program goes on from."""
+    if error.cause.category in _AT_START and error.order > _FIRST_LINES:
+        return True
+    language = error.exception.language if error.exception is not None else "python"
+    return error.cause.category in _DEADLY or language not in _CATCHING
