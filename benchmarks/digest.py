@@ -204,10 +204,13 @@ def measure_small_logs(paths: list[Path]) -> bool:
     size = sum(path.stat().st_size for path in paths) / len(paths)
     for path in paths[:1500]:
         digest_log(path)
-    begin = time.process_time()
-    for path in paths:
-        digest_log(path)
-    rate = len(paths) / (time.process_time() - begin)
+    times = []
+    for _ in range(3):  # the best one, as of the large logs: other machines' work only adds
+        begin = time.process_time()
+        for path in paths:
+            digest_log(path)
+        times.append(time.process_time() - begin)
+    rate = len(paths) / min(times)
     name = f"{len(paths)} logs of {size:.0f} bytes, one core"
     return report(name, rate, SMALL_RATE, "logs/s", at_most=False)
 
