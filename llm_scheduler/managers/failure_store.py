@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from llm_scheduler.diagnosis.groups import Failure
@@ -276,3 +277,39 @@ class FailureStore:
         rows = [(attempt,) for attempt in attempts]
         with self._transaction() as db:
             db.executemany("DELETE FROM failures WHERE attempt = ?", rows)
+
+
+def open_store(
+    db_fname: str | Path | None,
+    job_name: str,
+    state_dir: Path,
+) -> tuple[FailureStore, str]:
+    """Open the failures of a run, beside its own database file or in the state folder.
+
+    Parameters
+    ----------
+    db_fname
+        The run's own database file; ``None`` for the engine's default.
+    job_name
+        Name of the run's jobs.
+    state_dir
+        Where it is kept when nothing can be written beside the run.
+
+    Returns
+    -------
+    The store, and a sentence that says why it lies elsewhere; empty when it does not.
+
+    Raises
+    ------
+    StoreError
+        A newer version wrote the database, or neither place can be written to.
+    """
+    beside = Path(db_fname or f"{job_name}-database.json").absolute().parent
+    try:
+        return FailureStore(beside / f"{job_name}.failures.sqlite"), ""
+    except StoreError as exc:
+        if "newer version" in str(exc):
+            raise
+        folder = state_dir / "runs" / sha256(str(beside).encode()).hexdigest()[:16]
+        store = FailureStore(folder / f"{job_name}.failures.sqlite")
+        return store, f"{exc}. Failures are kept in {folder} instead."

@@ -8,8 +8,6 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal
 
 from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
@@ -22,7 +20,7 @@ from llm_scheduler.engine.database_manager import DatabaseManager
 from llm_scheduler.engine.kill_manager import KillManager
 from llm_scheduler.engine.log_keeper import LogKeeper
 from llm_scheduler.errors import LLMSchedulerError, StoreError, UsageError
-from llm_scheduler.managers.failure_store import FailureStore
+from llm_scheduler.managers.failure_store import open_store
 from llm_scheduler.managers.job_manager import JobManager
 from llm_scheduler.managers.job_queue import JobQueue
 from llm_scheduler.managers.llm_manager import LLMManager
@@ -87,7 +85,8 @@ class RunManager(EngineRunManager):
         job_name = kwargs.get("job_name", "adaptive-scheduler")
         if max_restarts is not None and max_restarts < 0:
             raise UsageError(f"max_restarts={max_restarts} makes no sense; give 0 or more.")
-        store, keeper, store_problem = _open_store(kwargs.get("db_fname"), job_name, settings)
+        store, store_problem = open_store(kwargs.get("db_fname"), job_name, settings.state_dir)
+        keeper = LogKeeper(store.path.with_suffix(".logs"))
         # The engine's clean-up cancels jobs of earlier sessions and deletes their logs.
         with suppress(StoreError):  # said by the manager below
             keep_logs(store, keeper, JobQueue(scheduler))
@@ -380,22 +379,3 @@ def _cancel_namesakes(job_name: str) -> None:
             continue
         if not old.task.done():
             old.cancel()
-
-
-def _open_store(
-    db_fname: str | Path | None,
-    job_name: str,
-    settings: Settings,
-) -> tuple[FailureStore, LogKeeper, str]:
-    """Open the database of failures beside the run's own, or in the state folder."""
-    beside = Path(db_fname or f"{job_name}-database.json").absolute().parent
-    try:
-        store = FailureStore(beside / f"{job_name}.failures.sqlite")
-        problem = ""
-    except StoreError as exc:
-        if "newer version" in str(exc):
-            raise
-        folder = settings.state_dir / "runs" / sha256(str(beside).encode()).hexdigest()[:16]
-        store = FailureStore(folder / f"{job_name}.failures.sqlite")
-        problem = f"{exc}. Failures are kept in {folder} instead."
-    return store, LogKeeper(store.path.with_suffix(".logs")), problem

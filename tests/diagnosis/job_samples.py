@@ -7,6 +7,7 @@ from llm_scheduler.engine.records import JobRecord, StepRecord
 
 MB = 1 << 20
 WORK = "".join(f"iteration {i} value {i * 0.37:.3f}\n" for i in range(40))
+STEPS = "".join(f" step {i:5}  E = {-0.11 * i + 0.0:.4f}  T = 300.{i:02}\n" for i in range(30))
 TRACEBACK = """Traceback (most recent call last):
   File "/home/u/run.py", line 12, in <module>
     main()
@@ -51,3 +52,19 @@ def check_case(folder, case) -> Diagnosis:
     if proof is not None:
         assert proof in found.evidence[0].text
     return found
+
+
+def check_said(folder, case, place=str) -> None:
+    """Check that one of the categories is found, and the proof among the first three lines.
+
+    Parameters
+    ----------
+    case
+        The text, the categories that are right, and a part of the proving line.
+    place
+        Puts the text into the log of a job.
+    """
+    text, categories, proof = case
+    found = diagnose_text(folder, place(text))
+    assert found.category in categories, found
+    assert any(proof in item.text for item in found.evidence[:3]), found.evidence

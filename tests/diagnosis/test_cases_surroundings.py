@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.diagnosis import test_cases_tools, test_cases_unknown
-from tests.diagnosis.job_samples import EXITED, WORK, diagnose_text
+from tests.diagnosis.job_samples import EXITED, WORK, check_said, diagnose_text
 
 CASES = {**test_cases_tools.CASES, **test_cases_unknown.CASES}
 # What the launcher itself says is all that these tell.
@@ -55,10 +55,7 @@ def below_modules(text):
     [under_work, over_srun, over_mpirun, over_snakemake, below_modules],
 )
 def test_the_root_stays_the_same(tmp_path, place, name):
-    text, categories, proof = CASES[name]
-    found = diagnose_text(tmp_path, place(text))
-    assert found.category in categories, found
-    assert any(proof in line.text for line in found.evidence[:3]), found.evidence
+    check_said(tmp_path, CASES[name], place)
 
 
 @pytest.mark.parametrize(
