@@ -1,6 +1,7 @@
 """How soon a failed job is explained, and what that costs the jobs.
 
     python benchmarks/latency.py [--jobs 40] [--burst 500] [--starts 60] [--no-slurm]
+                                 [--only-model]
 
 Every figure is printed beside the limit or the peer it is measured against, in the
 same run. Jobs are small shell scripts that die with a Python traceback; on Slurm they
@@ -26,7 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from adaptive_scheduler.server_support import RunManager as EngineRunManager
 
+from llm_scheduler.config import LLMSettings
 from llm_scheduler.engine.live_queue import read_live_queue
+from llm_scheduler.testing.scripted_model import ScriptedModel, fault, hang, repeat
 from tests import slurm_cluster
 from tests.managers.script_jobs import ScriptScheduler, make_learners, make_run, until
 from tests.managers.test_slurm_traps import ScriptSlurm
@@ -269,12 +272,80 @@ def measure_starts(folder: Path, n: int, *, slurm: bool, rounds: int = 9) -> boo
     return report(name, ratio, START_LIMIT, "", at_most=False)
 
 
+def run_with(folder: Path, n: int, model: ScriptedModel | None) -> dict[str, float]:
+    """Start n jobs that fail while some model, or none, is asked about them."""
+    scripts = [make_script(i, before=f"sleep {0.2 * (i % 5):.1f}") for i in range(n)]
+    llm: Any = "offline"
+    if model is not None:
+        llm = LLMSettings(model="scripted", base_url=model.base_url, api_key="none")
+    run = make_run(folder, scripts, max_simultaneous_jobs=n, llm=llm)
+    ticks = Ticks()
+
+    async def go() -> dict[str, float]:
+        explained: dict[str, float] = {}
+
+        def note() -> None:
+            for failure in run.llm_manager.failures():
+                if failure.diagnosis is not None:
+                    explained.setdefault(failure.attempt, time.time())
+
+        run.llm_manager.subscribe(note)
+        with ticks.watch():
+            begin = time.perf_counter()
+            run.start()
+            await until(lambda: run.job_manager.n_started == n, 300)
+            started_s = time.perf_counter() - begin
+            await until(lambda: len(explained) == n, 300)
+        if model is not None:
+            await until(lambda: model.requests, 60)  # else this would measure nothing
+        found = latencies(run, explained)
+        run.cancel()
+        await run.close()
+        return {
+            "job starts": started_s,
+            "exit to diagnosis": percentile(found, 0.95),
+            "ticks of the event loop": percentile(sorted(ticks.wall_s), 0.99),
+        }
+
+    try:
+        return asyncio.run(go())
+    finally:
+        run.scheduler.close()
+
+
+def measure_models(folder: Path, n: int, rounds: int = 7) -> bool:
+    """Measure what a model that hangs, or always fails, costs the jobs; rounds take turns."""
+    kinds = ("none", "hangs", "fails")
+    measured: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    for i in range(rounds):
+        for kind in kinds[i % 3 :] + kinds[: i % 3]:
+            inner = folder / f"{i}-{kind}"
+            inner.mkdir()
+            if kind == "none":
+                measured[kind].append(run_with(inner, n, None))
+                continue
+            model = ScriptedModel()
+            model.script(repeat(hang() if kind == "hangs" else fault(500)))
+            try:
+                measured[kind].append(run_with(inner, n, model))
+            finally:
+                model.close()
+    good = True
+    for name in measured["none"][0]:
+        alone, *others = (statistics.median(got[name] for got in measured[k]) for k in kinds)
+        for kind, value in zip(kinds[1:], others, strict=True):
+            text = f"a model that {kind}: {name}, without / with"
+            good &= report(text, alone / value, START_LIMIT, "", at_most=False)
+    return good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--jobs", type=int, default=40)
     parser.add_argument("--burst", type=int, default=500)
     parser.add_argument("--starts", type=int, default=60)
     parser.add_argument("--no-slurm", action="store_true")
+    parser.add_argument("--only-model", action="store_true", help="only the part with models")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     results = []
@@ -285,6 +356,10 @@ def main() -> int:
             (top / name).mkdir()
             return top / name
 
+        os.environ["LLM_SCHEDULER_STATE_DIR"] = str(folder("state"))
+        results.append(measure_models(folder("models"), arguments.jobs))
+        if arguments.only_model:
+            return 0 if all(results) else 1
         results.append(measure_local_latency(folder("local"), arguments.jobs))
         results.append(measure_burst(folder("burst"), arguments.burst))
         results.append(measure_starts(folder("starts"), arguments.starts, slurm=False))

@@ -5,7 +5,11 @@ LLMSchedulerError
 ├── ConfigError           a setting is wrong or asks for what is not there
 ├── CatalogError          a file of the catalogue of causes is wrong
 ├── LogError              a log file can't be read
-├── StoreError            the database of failures can't be used
+├── StoreError            a database of ours can't be used
+├── ToolError             a tool can't do what the model asked; its text goes to the model
+│   └── ChangedSince      ... because a file is not any more what was shown
+├── ModelError            the model can't be asked, or answers nothing that can be used
+│   └── BudgetSpent       ... because a limit on calls, tokens or money is reached
 └── SchedulerError        a scheduler's command failed
     ├── CommandMissing    ... because it is not installed
     ├── CommandTimedOut   ... because it did not answer
@@ -49,7 +53,40 @@ class LogError(LLMSchedulerError):
 
 
 class StoreError(LLMSchedulerError):
-    """The database of failures can't be opened, or a newer version wrote it."""
+    """A database of ours can't be opened, or a newer version wrote it."""
+
+
+class ToolError(LLMSchedulerError):
+    """A tool can't do what the model asked; the text is the message to the model."""
+
+
+class ChangedSince(ToolError):
+    """What is there is not any more what was shown; `path` names the first that differs."""
+
+    def __init__(self, message: str, *, path: Path | str = "") -> None:
+        super().__init__(message)
+        self.path = str(path)
+
+
+class ModelError(LLMSchedulerError):
+    """The model can't be asked, or answers nothing that can be used.
+
+    `kind` is a short word for what happened (``"refused"``, ``"timeout"``,
+    ``"rate-limit"``, ``"key"``, ``"context"``, ``"server"``, ``"answer"``,
+    ``"missing"``) and `may_pass` says whether asking again later can help.
+    """
+
+    def __init__(self, message: str, *, kind: str = "server", may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.may_pass = may_pass
+
+
+class BudgetSpent(ModelError):
+    """A limit on calls, tokens or money is reached; the rules go on alone."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="budget", may_pass=False)
 
 
 class SchedulerError(LLMSchedulerError):

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,11 @@ from tests.slurm_daemons import make_path  # noqa: E402 - after the path is set
 # Shells start commands in the background with Ctrl-C ignored, and programs pass that on.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Conversations and journals of the runs that tests make belong to nobody. In the
+# environment, not in a fixture: programs that tests start need it too.
+_STATE = tempfile.TemporaryDirectory(prefix="llm-scheduler-state-")
+os.environ["LLM_SCHEDULER_STATE_DIR"] = _STATE.name
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 

@@ -42,6 +42,7 @@ def test_defaults(folder):
 
 def test_the_file_is_read(folder):
     text = f'model = "openai:x"\nbase_url = "http://h/v1"\nmode = "yolo"\napi_key = "{KEY}"\n'
+    (folder / "config.toml").touch(0o600)
     settings = load(folder, text)
     assert (settings.model, settings.base_url, settings.mode) == (
         "openai:x",
@@ -161,36 +162,94 @@ def test_the_key_is_never_shown(folder):
 
 
 def test_auto_without_a_model_is_rules_only(folder):
-    settings, sentence = make_llm_settings("auto", load(folder, 'mode = "read-only"\n'))
-    assert (settings.model, settings.mode, sentence) == (None, "read-only", "")
+    settings = make_llm_settings("auto", load(folder, 'mode = "read-only"\n'))
+    assert (settings.model, settings.mode, settings.has_model) == (None, "read-only", False)
 
 
-def test_auto_with_a_model_asks_none_and_says_so(folder):
-    settings, sentence = make_llm_settings("auto", load(folder, 'model = "openai:x"\n'))
+def test_auto_takes_the_model_of_the_settings(folder):
+    text = 'model = "openai:x"\nfallback = "openai:y"\ncalls_per_run = 7\n'
+    settings = make_llm_settings("auto", load(folder, text, LLM_SCHEDULER_API_KEY=KEY))
+    assert (settings.model, settings.fallback, settings.calls_per_run) == (
+        "openai:x",
+        "openai:y",
+        7,
+    )
+    assert settings.api_key.get_secret_value() == KEY
+
+
+def test_offline_and_nothing_ask_no_model(folder):
+    loaded = load(folder, 'model = "openai:x"\nmode = "yolo"\n')
+    for llm in ("offline", None):
+        settings = make_llm_settings(llm, loaded)
+        assert (settings.has_model, settings.mode) == (False, "yolo")
+
+
+def test_arguments_win_and_the_rest_comes_from_the_settings(folder):
+    loaded = load(folder, 'model = "openai:x"\nbase_url = "http://h/v1"\ntimeout_s = 5\n')
+    mine = LLMSettings(model="openai:mine", mode="yolo", roots=(folder,))
+    settings = make_llm_settings(mine, loaded)
+    assert (settings.model, settings.mode, settings.roots) == ("openai:mine", "yolo", (folder,))
+    assert (settings.base_url, settings.timeout_s) == ("http://h/v1", 5)
+    assert make_llm_settings("openai:named", loaded).model == "openai:named"
+
+
+def test_a_chat_model_is_taken_as_it_is(folder):
+    class Model:
+        def bind_tools(self): ...
+
+        async def ainvoke(self): ...
+
+    model = Model()
+    settings = make_llm_settings(model, load(folder, 'model = "openai:x"\n'))
+    assert settings.chat_model is model
     assert settings.model is None
-    assert settings.api_key is None
-    assert "'openai:x'" in sentence
+    assert settings.has_model
 
 
-def test_offline_asks_none_and_is_silent(folder):
-    settings, sentence = make_llm_settings("offline", load(folder, 'model = "openai:x"\n'))
-    assert (settings.model, sentence) == (None, "")
-
-
-def test_settings_without_a_model_are_taken_as_they_are(folder):
-    mine = LLMSettings(mode="yolo", roots=(folder,))
-    assert make_llm_settings(mine, load(folder)) == (mine, "")
-
-
-@pytest.mark.parametrize("llm", ["openai:x", LLMSettings(model="openai:x", api_key=KEY)])
-def test_a_model_in_the_call_is_refused_with_what_to_do(folder, llm):
-    with pytest.raises(ConfigError, match=r"llm='openai:x' .*llm='offline'") as caught:
-        make_llm_settings(llm, load(folder))
+def test_a_key_in_a_file_that_others_can_read_is_refused(folder):
+    key = folder / "key"
+    key.write_text(KEY + "\n")
+    key.chmod(0o644)
+    text = f'model = "openai:x"\napi_key_file = "{key}"\n'
+    with pytest.raises(ConfigError, match="chmod 600") as caught:
+        load(folder, text)
     assert KEY not in str(caught.value)
+    key.chmod(0o600)
+    assert load(folder, text).api_key.get_secret_value() == KEY
+    mine = LLMSettings(model="openai:x", api_key_file=key)
+    assert make_llm_settings(mine, load(folder, "mode = 'yolo'")).api_key.get_secret_value() == KEY
 
 
-def test_nothing_is_rules_only(folder):
-    assert make_llm_settings(None, load(folder))[0].model is None
+def test_a_key_in_settings_that_others_can_read_is_refused(folder):
+    (folder / "config.toml").write_text(f'api_key = "{KEY}"\n')
+    (folder / "config.toml").chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load(folder)
+
+
+@pytest.mark.parametrize("make", ["empty", "missing", "fifo"])
+def test_a_key_file_without_a_key_is_a_clear_error(folder, make):
+    key = folder / "key"
+    if make == "empty":
+        key.touch(0o600)
+    elif make == "fifo":
+        os.mkfifo(key, 0o600)
+    with pytest.raises(ConfigError, match="key"):
+        load(folder, f'api_key_file = "{key}"\n')
+
+
+def test_numbers_and_roots_come_from_the_environment(folder, tmp_path):
+    roots = os.pathsep.join([str(tmp_path / "a"), "~/b"])
+    settings = load(
+        folder,
+        LLM_SCHEDULER_ROOTS=roots,
+        LLM_SCHEDULER_CALLS_PER_DAY="3",
+        LLM_SCHEDULER_MONEY_PER_RUN="0.5",
+    )
+    assert settings.roots == (tmp_path / "a", Path("~/b").expanduser())
+    assert (settings.calls_per_day, settings.money_per_run) == (3, 0.5)
+    with pytest.raises(ConfigError, match="calls_per_day"):
+        load(folder, LLM_SCHEDULER_CALLS_PER_DAY="many")
 
 
 @pytest.mark.parametrize("text", ["model = 3", 'catalog_dirs = "x"', "mode = 7"])

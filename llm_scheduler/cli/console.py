@@ -31,7 +31,17 @@ def make_console(file: IO[str] | None = None) -> Console:
     return QuietConsole(file=file, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
-_PLAIN_SIGNS = {"✓": "v", "✗": "x", "▸": ">", "·": "-", "│": "|", "─": "-", "…": "~", "━": "="}
+_PLAIN_SIGNS = {
+    "✓": "v",
+    "✗": "x",
+    "▸": ">",
+    "·": "-",
+    "│": "|",
+    "─": "-",
+    "…": "~",
+    "━": "=",
+    "›": ">",
+}
 
 
 def _plain_sign(error: UnicodeError) -> tuple[str, int]:

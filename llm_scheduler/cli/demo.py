@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import shlex
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.cli.interrupts import Interrupts
+from llm_scheduler.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -43,6 +45,13 @@ def add_parser(subparsers: Any) -> None:
         help="new folder for the files (default: ./llm-scheduler-demo-DATE-TIME)",
     )
     parser.add_argument("--cores", type=int, metavar="N", help="run N jobs at once")
+    parser.add_argument(
+        "--llm",
+        metavar="MODEL",
+        help="then mend one failure with this model, for example openai:gpt-4.1",
+    )
+    parser.add_argument("--base-url", metavar="U", help="of an OpenAI-compatible server")
+    parser.add_argument("--yes", action="store_true", help="answer its questions with yes")
     parser.add_argument("--plain", action="store_true", help="print lines, no live table")
     parser.add_argument("--json", action="store_true", help="print the groups as JSON lines")
     parser.set_defaults(run=demo_command)
@@ -53,6 +62,7 @@ def demo_command(args: argparse.Namespace) -> int:
     from llm_scheduler.cli.console import is_live, make_console
     from llm_scheduler.cli.render import printable, short_path
 
+    llm = make_llm(args)
     folder = Path(args.folder or time.strftime("llm-scheduler-demo-%Y%m%d-%H%M%S")).absolute()
     out = make_console()
     # With --json the results are for a program, and people look at standard error.
@@ -70,7 +80,8 @@ def demo_command(args: argparse.Namespace) -> int:
             print("Interrupted before any job was started.", file=sys.stderr)
             return 130
         try:
-            options: dict[str, Any] = {"console": people, "live": live}
+            options: dict[str, Any] = {"console": people, "live": live, "llm": llm}
+            options["yes"] = args.yes
             result = run_demo(folder, cores=args.cores, interrupts=interrupts, **options)
         except KeyboardInterrupt:
             text = f"Interrupted; the jobs were cancelled. The files are in {where}"
@@ -79,13 +90,25 @@ def demo_command(args: argparse.Namespace) -> int:
     if args.json:
         for group in result.groups:
             print(json.dumps(group.model_dump(mode="json")))
-    else:
+    elif not args.llm:  # else it stands before the conversation
         people.print(report(result))
     for surprise in result.surprises:
         print(f"Unexpected: {printable(surprise)}", file=sys.stderr)
     people.print(f"The files of this demo are in {where}", soft_wrap=True)
     people.print(notebook_line(folder), soft_wrap=True)
     return 0 if result.ok else 1
+
+
+def make_llm(args: argparse.Namespace) -> object:
+    """Return the model that the arguments name, for the run."""
+    from llm_scheduler.config import LLMSettings
+
+    if args.llm is None:
+        if args.base_url is not None or args.yes:
+            raise UsageError("--base-url and --yes need --llm MODEL.")
+        return "offline"
+    named = {"base_url": args.base_url} if args.base_url else {}
+    return LLMSettings(model=args.llm, mode="approve", **named)
 
 
 def load_demo(folder: Path, *, cores: int | None, console: Console, live: bool) -> None:
@@ -105,11 +128,13 @@ def run_demo(
     console: Console,
     live: bool,
     interrupts: Interrupts | None = None,
+    llm: object = "offline",
+    yes: bool = False,
 ) -> DemoResult:
     """Run the demo to its end while `console` shows how it goes."""
     interrupts = interrupts or Interrupts()
     # Held already while jobs are started: what is half started could not be cancelled.
-    with interrupts.hold(), _start(folder, cores, console, live) as demo:
+    with interrupts.hold(), _start(folder, cores, console, live, llm) as demo:
         try:
             interrupts.check()
             if not demo.small_disk:
@@ -121,17 +146,25 @@ def run_demo(
             with _status(console, live, "Reading the logs ..."):
                 result = demo.result()
             interrupts.check()
+            if llm != "offline":
+                from llm_scheduler.cli.demo_talk import talk
+
+                console.print(report(result))
+                problem = talk(demo, console, live=live, yes=yes)
+                if problem:
+                    surprises = (*result.surprises, problem)
+                    result = dataclasses.replace(result, surprises=surprises)
         finally:
             with _status(console, live, "Cleaning up ..."):
                 demo.close()
     return result
 
 
-def _start(folder: Path, cores: int | None, console: Console, live: bool) -> DemoRun:
+def _start(folder: Path, cores: int | None, console: Console, live: bool, llm: object) -> DemoRun:
     from llm_scheduler.managers.demo import start_demo
 
     with _status(console, live, "Starting the jobs ..."):
-        return start_demo(folder, cores=cores)
+        return start_demo(folder, cores=cores, llm=llm)
 
 
 def report(result: DemoResult, *, max_groups: int | None = None) -> RenderableType:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from llm_scheduler.cli import catalog, demo, diagnose, doctor
+from llm_scheduler.cli import catalog, changes, chat, demo, diagnose, doctor
 from llm_scheduler.cli.console import make_stream_safe
 from llm_scheduler.errors import LLMSchedulerError, UsageError
 
@@ -27,6 +27,8 @@ examples:
   llm-scheduler diagnose -r logs/           read all logs of a folder, group the causes
   llm-scheduler diagnose --json *.out.gz    one JSON object per log
   llm-scheduler catalog explain disk-full   say what is known of one cause
+  llm-scheduler chat                        talk about the run of this folder, and fix it
+  llm-scheduler changes                     list what was changed, and undo it
   llm-scheduler doctor                      say what is installed here and what is missing
 
 exit status: 0 done, 1 the work failed, 2 wrong usage
@@ -43,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_ShowVersion)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for module in (demo, diagnose, catalog, doctor):
+    for module in (demo, diagnose, chat, changes, catalog, doctor):
         module.add_parser(subparsers)
     return parser
 

@@ -19,6 +19,7 @@ from adaptive_scheduler.scheduler import BaseScheduler
 from llm_scheduler.engine.local_runner import LocalRunner, available_cores
 from llm_scheduler.engine.quantities import parse_duration, parse_memory
 from llm_scheduler.engine.records import JobRecord
+from llm_scheduler.engine.resource_overrides import present_override
 from llm_scheduler.errors import SubmissionRefused, UsageError
 
 Memory = str | int | None
@@ -240,8 +241,9 @@ class LocalScheduler(BaseScheduler):
         self, name: str, path: Path, *, cores: int = 1, index: int | None = None
     ) -> str:
         """Submit a script as a job with the limits of a learner, and return the job's id."""
-        memory = self._resource(self.memory, index)
-        time = self._resource(self.time, index)
+        override = present_override()
+        memory = override.memory or self._resource(self.memory, index)
+        time = override.time or self._resource(self.time, index)
         try:
             script = path.read_text(encoding="utf-8")
         except OSError as exc:

@@ -11,14 +11,24 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from llm_scheduler.engine.commands import run_command
+from llm_scheduler.engine.resource_overrides import (
+    ResourceOverride,
+    SchedulerKind,
+    command_options,
+    scheduler_kind,
+    using,
+)
 from llm_scheduler.errors import SchedulerError, SubmissionRefused
 
 SUBMIT_TIMEOUT_S = 120.0
+_SCRIPT_CHARS = 100_000
 
 # Slurm and PBS prove to be reachable again, or the user's own jobs end.
 _TRANSIENT = re.compile(
@@ -40,6 +50,8 @@ _JOB_ID = re.compile(
 
 @dataclass
 class _Answer:
+    kind: SchedulerKind = ""
+    override: ResourceOverride = field(default_factory=ResourceOverride)
     stdout: str = ""
     stderr: str = ""
     returncode: int | None = None
@@ -59,7 +71,13 @@ def is_transient_refusal(words: str) -> bool:
     return _TRANSIENT.search(words) is not None
 
 
-def submit_job(scheduler: Any, name: str, *, index: int | None) -> str | None:
+def submit_job(
+    scheduler: Any,
+    name: str,
+    *,
+    index: int | None,
+    override: ResourceOverride | None = None,
+) -> str | None:
     """Submit one job through the engine's scheduler and return its job id.
 
     Parameters
@@ -70,6 +88,8 @@ def submit_job(scheduler: Any, name: str, *, index: int | None) -> str | None:
         The job's name.
     index
         Index of the learner, for resources that differ between learners.
+    override
+        What this job asks for instead of what the run was given.
 
     Returns
     -------
@@ -84,10 +104,11 @@ def submit_job(scheduler: Any, name: str, *, index: int | None) -> str | None:
 
     """
     _install()
-    answer = _Answer()
+    answer = _Answer(scheduler_kind(scheduler), override or ResourceOverride())
     token = _answer.set(answer)
     try:
-        returned = scheduler.start_job(name, index=index)
+        with using(override):
+            returned = scheduler.start_job(name, index=index)
     except OSError as exc:
         raise SchedulerError(f"The job script of {name!r} can't be written: {exc}") from exc
     finally:
@@ -144,6 +165,17 @@ def _run_once(answer: _Answer, cmd: str, name: str | None) -> None:
     if name is not None:
         env["NAME"] = name
     # The engine hands over a string that it would split itself.
-    result = run_command(cmd.split(), timeout_s=SUBMIT_TIMEOUT_S, env=env)
+    program, *arguments = cmd.split()
+    options = []
+    if answer.override:
+        script = _read_script(arguments[-1]) if arguments else ""
+        options = command_options(answer.kind, answer.override, script)
+    result = run_command([program, *options, *arguments], timeout_s=SUBMIT_TIMEOUT_S, env=env)
     answer.stdout, answer.stderr = result.stdout, result.stderr
     answer.returncode = result.returncode
+
+
+def _read_script(path: str) -> str:
+    with suppress(OSError), Path(path).open(encoding="utf-8", errors="replace") as file:
+        return file.read(_SCRIPT_CHARS)
+    return ""

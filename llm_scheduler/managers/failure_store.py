@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.engine.attempts import Attempt
@@ -53,6 +54,7 @@ CREATE TABLE IF NOT EXISTS failures (
     diagnosed INTEGER NOT NULL,
     data TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS resources (learner TEXT PRIMARY KEY, data TEXT NOT NULL);
 """
 
 
@@ -277,6 +279,29 @@ class FailureStore:
         rows = [(attempt,) for attempt in attempts]
         with self._transaction() as db:
             db.executemany("DELETE FROM failures WHERE attempt = ?", rows)
+
+    # -- resources --------------------------------------------------------------
+
+    def write_description(self, description: dict[str, Any]) -> None:
+        """Keep what other shells should know of the run."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('description', ?)", (json.dumps(description),)
+            )
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """Return what was set for single learners, by their files."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT learner, data FROM resources").fetchall()
+        return {learner: json.loads(data) for learner, data in rows}
+
+    def write_resources(self, learner: str, values: dict[str, Any]) -> None:
+        """Keep what is set for one learner; nothing set is nothing kept."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM resources WHERE learner = ?", (learner,))
+            if values:
+                text = json.dumps(values, sort_keys=True)
+                db.execute("INSERT INTO resources VALUES (?, ?)", (learner, text))
 
 
 def open_store(

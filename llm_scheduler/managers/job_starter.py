@@ -13,6 +13,8 @@ from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.engine.submission import is_transient_refusal, submit_job
 from llm_scheduler.errors import SchedulerError, SubmissionRefused
 from llm_scheduler.managers.failure_report import log_files, make_refusal
+from llm_scheduler.managers.learner_resources import LearnerResources
+from llm_scheduler.managers.run_description import describe_run
 
 if TYPE_CHECKING:
     from llm_scheduler.managers.job_manager import JobManager
@@ -29,6 +31,8 @@ class JobStarter:
         self.jobs = jobs
         self.task: asyncio.Task[None] | None = None
         """The submissions under way."""
+        self.resources = LearnerResources(jobs.scheduler, jobs.llm_manager.store)
+        self._is_described = False
         self._retry_at: dict[int, float] = {}
         self._n_refused = 0
         self._accepted: set[str] = set()
@@ -69,6 +73,9 @@ class JobStarter:
             self.jobs.llm_manager.set_problem("start", "")
         self.jobs.llm_manager.warm_up()
         self.jobs.trigger()
+        if not self._is_described:  # after the first jobs, which must not wait for it
+            self._is_described = True
+            await self.jobs.llm_manager.keep(self._write_description)
 
     async def _submit_all(self, indices: Sequence[int]) -> None:
         llm, store = self.jobs.llm_manager, self.jobs.llm_manager.store
@@ -114,12 +121,7 @@ class JobStarter:
         name, index = attempt.job_name, attempt.index
         self.jobs.database_manager.mark_submitted(index, name)
         try:
-            attempt.job_id = await asyncio.to_thread(
-                submit_job,
-                self.jobs.scheduler,
-                name,
-                index=None if self.jobs.scheduler.single_job_script else index,
-            )
+            attempt.job_id = await asyncio.to_thread(self._submit_now, attempt)
         except asyncio.CancelledError:
             # It may have been submitted: the next session looks for it by its name.
             self._accepted.add(attempt.attempt)
@@ -141,6 +143,21 @@ class JobStarter:
         self.jobs.watch.add(attempt)
         self.jobs.llm_manager.set_problem("submission", "")
         return True
+
+    def _submit_now(self, attempt: Attempt) -> str | None:
+        scheduler, index = self.jobs.scheduler, attempt.index
+        return submit_job(
+            scheduler,
+            attempt.job_name,
+            index=None if scheduler.single_job_script else index,
+            override=self.resources.override(index, attempt.learners[0]),
+        )
+
+    def _write_description(self) -> None:
+        database = self.jobs.database_manager
+        files = [database.learner_files(index) for index in range(len(database.fnames))]
+        description = describe_run(self.jobs.scheduler, database.learners, files)
+        self.jobs.llm_manager.store.write_description(description)
 
     async def _refused(self, attempt: Attempt, words: str) -> bool:
         if is_transient_refusal(words):

@@ -4,50 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from adaptive_scheduler._server_support.base_manager import BaseManager
-
-from llm_scheduler.config import LLMSettings, Mode
+from llm_scheduler.config import LLMSettings, Settings
 from llm_scheduler.diagnosis.grouping import group_failures
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.errors import StoreError, UsageError
-from llm_scheduler.managers.diagnosis_pool import (
-    DiagnosisFailed,
-    DiagnosisPool,
-    DiagnosisRequest,
-)
+from llm_scheduler.managers.chat_manager import ChatManager
+from llm_scheduler.managers.diagnosis_pool import DiagnosisPool
 from llm_scheduler.managers.failure_store import FailureStore
-from llm_scheduler.managers.own_words import ended_early, explain_kill, without_diagnosis
+from llm_scheduler.managers.follow_up import FollowUp
+from llm_scheduler.managers.rule_diagnoses import RuleDiagnoses
+
+if TYPE_CHECKING:
+    from llm_scheduler.tools.run_view import RunView
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PATIENCE_S = 1.0
-"""After a diagnosis has taken this long, the next is made beside it."""
+_LOOK_S = 0.1
 
 
-class LLMManager(BaseManager):
-    """Explains the failures of a run, beside its job loop.
+class LLMManager(ChatManager):
+    """Explains the failures of a run, beside its job loop, and talks about them.
 
     Parameters
     ----------
     store
         Where failures are kept; those in it are shown as known.
     settings
-        The model, and what it may do. This version asks none.
+        The model, and what it may do; rules only by default.
     catalog_dirs
         Folders with further causes.
     problem
         A sentence about something that does not work, shown in the panel.
     pool
         The worker processes.
+    state_dir
+        Where conversations are kept; by default as the settings of this user say.
 
     """
 
@@ -59,12 +58,19 @@ class LLMManager(BaseManager):
         catalog_dirs: tuple[Path, ...] = (),
         problem: str = "",
         pool: DiagnosisPool | None = None,
+        state_dir: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            settings or LLMSettings(),
+            state_dir=state_dir or Settings.load().state_dir,
+            run_file=store.path,
+        )
         self.store = store
-        self.settings = settings or LLMSettings()
-        self.mode: Mode = self.settings.mode
-        self.pool = pool or DiagnosisPool(catalog_dirs=catalog_dirs)
+        self._rules = RuleDiagnoses(
+            pool or DiagnosisPool(catalog_dirs=catalog_dirs),
+            self._take_rules_diagnosis,
+            self.notify,
+        )
         self._problems = {"settings": problem} if problem else {}
         self._failures: dict[str, Failure] = {}
         self._nodes_used: dict[str, int] = {}
@@ -73,30 +79,19 @@ class LLMManager(BaseManager):
             self._nodes_used = store.nodes_used()
         except StoreError as exc:
             self._problems["store"] = f"Earlier failures can't be shown: {exc}."
-        self._waiting: dict[str, Failure] = {}
-        self._under_way: dict[str, asyncio.Task[Diagnosis]] = {}
-        self._wake: asyncio.Event | None = None
         self._subscribers: list[Callable[[], Any]] = []
         self._groups: list[FailureGroup] | None = None
-        self._is_warm = False
-        self._last_begin = 0.0
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
-        self._find_success: Callable[[], tuple[str, ...]] = tuple
-        self._take_up()
-
-    def _take_up(self) -> None:
-        """Queue what an earlier session, or an end in between, left undiagnosed."""
-        for failure in self._failures.values():
-            if failure.diagnosis is None and failure.attempt not in self._under_way:
-                self._waiting[failure.attempt] = failure
+        self._follow_up = FollowUp(self)
+        self._rules.add(self._failures.values())
 
     # -- what people and panels read ---------------------------------------------
 
     @property
     def n_pending(self) -> int:
         """Number of failures that wait for their diagnosis."""
-        return len(self._waiting) + len(self._under_way)
+        return self._rules.n_pending
 
     @property
     def problem(self) -> str:
@@ -140,8 +135,7 @@ class LLMManager(BaseManager):
         failure = found[-1]
         if failure.diagnosis is not None:
             return failure.diagnosis
-        self.pool.open()  # it may be asked after the run has ended
-        return await asyncio.shield(self._under_way.get(failure.attempt) or self._begin(failure))
+        return await self._rules.ask(failure)
 
     async def settled(self, timeout_s: float | None = None) -> bool:
         """Wait until every failure that was reported has its diagnosis.
@@ -170,6 +164,28 @@ class LLMManager(BaseManager):
             unsubscribe()
         return True
 
+    async def followed_up(self, timeout_s: float | None = None) -> bool:
+        """Wait until fixes are proposed and the model has been asked, where there is one.
+
+        Parameters
+        ----------
+        timeout_s
+            Longest time to wait in seconds; ``None`` for no limit.
+
+        Returns
+        -------
+        Whether nothing is left to be asked.
+
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                # It works on threads of its own, which tell nobody when they have ended.
+                while self._follow_up.n_pending:  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            return False
+        return True
+
     def subscribe(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Call back after every change; returns what ends that.
 
@@ -194,9 +210,9 @@ class LLMManager(BaseManager):
         chosen = list(self._failures) if attempts is None else list(attempts)
         for attempt in chosen:
             self._failures.pop(attempt, None)
-            self._waiting.pop(attempt, None)
+            self._rules.discard(attempt)
         self.store.remove_failures(chosen)
-        self._changed()
+        self.notify()
 
     # -- what the job manager reports ----------------------------------------------
 
@@ -204,6 +220,7 @@ class LLMManager(BaseManager):
         self,
         release: Callable[[Sequence[str]], None],
         find_success: Callable[[], tuple[str, ...]] = tuple,
+        run: RunView | None = None,
     ) -> None:
         """Connect to the run whose failures these are.
 
@@ -213,10 +230,13 @@ class LLMManager(BaseManager):
             Starts learners that are held back, named by their files.
         find_success
             Returns the logs of a job of the run that reached its goal, if there is one.
+        run
+            What the agent may see of the run, and do with its jobs.
 
         """
         self._release = release
-        self._find_success = find_success
+        self._rules.find_success = find_success
+        self._run = run
 
     def count_nodes(self, nodes: Iterable[str]) -> None:
         """Note that one more job ran on these nodes, whether it failed or not.
@@ -231,7 +251,7 @@ class LLMManager(BaseManager):
         """Show, or with an empty sentence stop showing, that something does not work."""
         if self._problems.get(topic, "") != sentence:
             self._problems[topic] = sentence
-            self._changed()
+            self.notify()
 
     async def report(self, failures: Sequence[Failure]) -> list[Failure]:
         """Take in failed attempts; each is accepted once.
@@ -251,10 +271,8 @@ class LLMManager(BaseManager):
             self._unsaved.clear()
         for failure in new:
             self._failures[failure.attempt] = failure
-            self._waiting[failure.attempt] = failure
-        self._changed()
-        if self._wake is not None:
-            self._wake.set()
+        self._rules.add(new)
+        self.notify()
         return new
 
     async def keep(self, write: Callable[..., T], *arguments: Any) -> T | None:
@@ -286,14 +304,22 @@ class LLMManager(BaseManager):
         if updated:
             with suppress(Exception):  # what is held is known anew in the next session
                 self.store.update_failures(updated)
-            self._changed()
+            self.notify()
 
     # -- the loop --------------------------------------------------------------------
 
+    @property
+    def pool(self) -> DiagnosisPool:
+        """The worker processes."""
+        return self._rules.pool
+
+    @pool.setter
+    def pool(self, pool: DiagnosisPool) -> None:
+        self._rules.pool = pool
+
     def _setup(self) -> None:
-        self.pool.open()
-        self._is_warm = False
-        self._take_up()
+        self._rules.open()
+        self._rules.add(self._failures.values())
 
     def warm_up(self) -> None:
         """Start a worker, so that the first failures need not wait for it.
@@ -301,91 +327,40 @@ class LLMManager(BaseManager):
         It takes a second of a core, so the job manager calls it once the first jobs
         are on their way.
         """
-        if not self._is_warm:
-            self._is_warm = True
-            self.pool.warm_up()
+        self._rules.warm_up()
 
     async def _manage(self) -> None:
-        self._wake = asyncio.Event()
-        while True:
-            self._wake.clear()
-            while self._waiting and len(self._under_way) < self._n_at_once():
-                self._begin(next(iter(self._waiting.values())))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S if self._waiting else None):
-                    await self._wake.wait()
-
-    def _n_at_once(self) -> int:
-        """Say how many diagnoses may be under way.
-
-        A warm worker takes milliseconds for an ordinary log, a new one a second to
-        start: others help only when one log takes long.
-        """
-        if not self._under_way or time.monotonic() - self._last_begin < PATIENCE_S:
-            return 1
-        return self.pool.n_workers
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rules.run())
+            tasks.create_task(self._follow_up.run())
+            tasks.create_task(self._keep_house())
 
     def cancel(self) -> bool | None:
         """End the workers and the loop; what is pending is taken up at the next start."""
-        for task in self._under_way.values():
-            task.cancel()
-        self.pool.close()
+        self._rules.cancel()
+        self._follow_up.cancel()
         return super().cancel()
 
-    def _begin(self, failure: Failure) -> asyncio.Task[Diagnosis]:
-        self._waiting.pop(failure.attempt, None)
-        self._last_begin = time.monotonic()
-        task = asyncio.get_running_loop().create_task(self._diagnose(failure))
-        self._under_way[failure.attempt] = task
-        return task
+    async def _take_rules_diagnosis(self, failure: Failure, diagnosis: Diagnosis) -> None:
+        await self.take_diagnosis(failure, diagnosis)
+        self._follow_up.note()
 
-    async def _diagnose(self, failure: Failure) -> Diagnosis:
-        try:
-            diagnosis = await self._ask_pool(failure)
-            current = self._failures.get(failure.attempt)
-            if current is not None:
-                done = current.model_copy(update={"diagnosis": diagnosis})
-                self._failures[failure.attempt] = done
-                if failure.attempt in self._unsaved:
-                    self._unsaved[failure.attempt] = done
-                else:
-                    await self.keep(self.store.update_failures, [done])
-        finally:
-            self._under_way.pop(failure.attempt, None)
-            if self._wake is not None:
-                self._wake.set()
-            self._changed()
-        return diagnosis
+    async def take_diagnosis(self, failure: Failure, diagnosis: Diagnosis) -> None:
+        """Note why a job failed, in the place of what was thought before."""
+        current = self._failures.get(failure.attempt)
+        if current is not None:
+            done = current.model_copy(update={"diagnosis": diagnosis})
+            self._failures[failure.attempt] = done
+            if failure.attempt in self._unsaved:
+                self._unsaved[failure.attempt] = done
+            else:
+                await self.keep(self.store.update_failures, [done])
 
-    async def _ask_pool(self, failure: Failure) -> Diagnosis:
-        request = DiagnosisRequest(
-            job_id=failure.job_id,
-            job_name=failure.job_name,
-            log_files=failure.log_files,
-            record=failure.record,
-            refusal=_refusal(failure),
-            compare_with=await asyncio.to_thread(self._find_success),
-        )
-        try:
-            diagnosis = await self.pool.diagnose(request)
-        except DiagnosisFailed as exc:
-            return without_diagnosis(failure, str(exc))
-        if failure.killed_because:
-            return await asyncio.to_thread(explain_kill, failure, diagnosis)
-        if diagnosis.category == "success":
-            return ended_early(failure, diagnosis)
-        return diagnosis
-
-    def _changed(self) -> None:
+    def notify(self) -> None:
+        """Tell every subscriber that something has changed."""
         self._groups = None
         for callback in list(self._subscribers):
             try:
                 callback()
             except Exception:
                 log.exception("a subscriber of the failures failed")
-
-
-def _refusal(failure: Failure) -> str | None:
-    """Return the scheduler's words when it refused the job."""
-    record = failure.record
-    return record.reason if record is not None and failure.job_id is None else None

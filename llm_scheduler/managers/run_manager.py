@@ -25,6 +25,7 @@ from llm_scheduler.managers.job_manager import JobManager
 from llm_scheduler.managers.job_queue import JobQueue
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.managers.recovery import drop_open, keep_logs
+from llm_scheduler.managers.run_facts import RunFacts
 from llm_scheduler.managers.snapshot import JobRow, make_rows
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 _BOOKKEEPING_S = 2.0
 _SETTLE_S = 180.0
 """A run does not wait longer for diagnoses; the next session makes those left."""
+_FOLLOW_UP_S = 60.0
+"""Nor for a model that hangs; it is asked again when the run goes on."""
 _PANEL = "llm_scheduler.widgets.run_panel"
 
 
@@ -77,7 +80,7 @@ class RunManager(EngineRunManager):
         **kwargs: Any,
     ) -> None:
         settings = Settings.load()
-        llm_settings, problem = make_llm_settings(llm, settings)
+        llm_settings = make_llm_settings(llm, settings)
         # A wrong file is said now, not after a failure.
         catalog_problem = say_problems(load_catalog(settings.catalog_dirs).problems)
         if catalog_problem:
@@ -102,9 +105,10 @@ class RunManager(EngineRunManager):
             store,
             settings=llm_settings,
             catalog_dirs=settings.catalog_dirs,
-            problem=" ".join(filter(None, [problem, store_problem, catalog_problem])),
+            problem=" ".join(filter(None, [store_problem, catalog_problem])),
+            state_dir=settings.state_dir,
         )
-        self.llm_manager.join(self.release, keeper.success)
+        self.llm_manager.join(self.release, keeper.success, RunFacts(self))
         self._make_managers()
 
     def _make_managers(self) -> None:
@@ -178,6 +182,7 @@ class RunManager(EngineRunManager):
         self.end_time = time.time()
         # People of the engine wait for this task: it ends when all is explained.
         await self.llm_manager.settled(_SETTLE_S)
+        await self.llm_manager.followed_up(_FOLLOW_UP_S)
         self.llm_manager.cancel()
         if not database.done():
             self.database_manager.cancel()
@@ -256,6 +261,7 @@ class RunManager(EngineRunManager):
             if part.task is not None:
                 part.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self.llm_manager.close_assistant)
 
     def cancel(self) -> None:
         """Cancel the tasks and the jobs in the queue; they count as ended, not as failed."""
@@ -297,7 +303,16 @@ class RunManager(EngineRunManager):
             return
         self.job_manager.n_started = 0
         self.job_manager.release(held)
-        if self.task is not None and self.task.done():
+        if self.task is None:
+            return
+        if self.task.done():
+            self._start_again()
+        elif self.job_manager.task is not None and self.job_manager.task.done():
+            # Its failures are being explained; the run starts anew when that is done.
+            self.task.add_done_callback(self._start_when_ended)
+
+    def _start_when_ended(self, task: asyncio.Task[Any]) -> None:
+        if self.task is task and not task.cancelled():
             self._start_again()
 
     def _parts(self) -> list[Any]:
@@ -311,7 +326,8 @@ class RunManager(EngineRunManager):
                 if manager.task.done() and not manager.task.cancelled():
                     manager.task.exception()  # read it, or asyncio complains
                 manager.task = None
-        if self.llm_manager.task is not None and self.llm_manager.task.done():
+        explaining = self.llm_manager.task
+        if explaining is not None and (explaining.done() or explaining.cancelling()):
             self.llm_manager.task = None
         self.llm_manager.set_problem("jobs", "")
         self.start()

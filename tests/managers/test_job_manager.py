@@ -192,7 +192,7 @@ async def test_of_jobs_that_did_not_fail_one_log_is_kept(runs, tmp_path):
     await until(lambda: len(run.job_manager.watch.attempts) == 2)
     run.database_manager._stop_request(run.fnames[0])
     await run.finished(60)
-    (success,) = run.llm_manager._find_success()
+    (success,) = run.llm_manager._rules.find_success()
     assert Path(success).read_text() == "well\n"
     names = [path.parent.name for path in kept.rglob("*.out")]
     assert names.count("succeeded") == 1

@@ -158,14 +158,17 @@ async def test_failures_of_a_newer_version_are_not_hidden(runs, tmp_path):
         runs([KEY_ERROR])
 
 
-async def test_a_model_can_not_be_asked_for(runs):
-    with pytest.raises(ConfigError, match="llm='openai:x'"):
-        runs([KEY_ERROR], llm="openai:x")
+async def test_what_is_no_model_is_refused(runs):
+    with pytest.raises(ConfigError, match="llm=7"):
+        runs([KEY_ERROR], llm=7)
 
 
-async def test_a_model_in_the_settings_is_said_not_to_be_asked(runs, monkeypatch):
-    monkeypatch.setenv("LLM_SCHEDULER_MODEL", "openai:x")
-    assert "'openai:x'" in runs([KEY_ERROR], llm="auto").llm_manager.problem
+async def test_a_model_that_can_not_be_asked_is_told_before_the_first_failure(runs, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    run = runs([HANG], llm="openai:x")
+    run.start()
+    await until(lambda: run.llm_manager.problem)
+    assert "OPENAI_API_KEY" in run.llm_manager.problem
 
 
 async def test_release_of_some_and_of_all(runs):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 _GOAL_LOSS = 0.01
 _SETTLE_S = 30.0
 _CLOSE_S = 10.0
+_AGAIN_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,32 @@ class DemoRun:
         surprises = find_surprises(self.jobs, rows, llm.failures())
         return DemoResult(rows, tuple(llm.groups()), tuple(surprises))
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the run's loop go on in a thread, for what is decided meanwhile."""
+        loop = self.manager.ioloop
+        assert loop is not None
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+    def start_again(self, name: str, limit_s: float = _AGAIN_S) -> bool:
+        """Start one job again while the loop is `running`; tell whether it now passes."""
+        loop = self.manager.ioloop
+        assert loop is not None
+        index = next(i for i, job in enumerate(self.jobs) if job.name == name)
+
+        async def go() -> bool:
+            self.manager.release([index])  # unless the model has started it itself
+            await self.manager.finished(limit_s)
+            return self.manager.database_manager.is_learner_done(index)
+
+        return asyncio.run_coroutine_threadsafe(go(), loop).result()
+
     def close(self) -> None:
         """End all jobs that still run and free everything; can be called again."""
         if self._closed:
@@ -113,7 +143,7 @@ class DemoRun:
         self.close()
 
 
-def start_demo(folder: str | Path, *, cores: int | None = None) -> DemoRun:
+def start_demo(folder: str | Path, *, cores: int | None = None, llm: object = "offline") -> DemoRun:
     """Write the demo's files into `folder` and start its jobs on this machine.
 
     Parameters
@@ -123,6 +153,8 @@ def start_demo(folder: str | Path, *, cores: int | None = None) -> DemoRun:
     cores
         How many jobs run at once; by default as many as the machine has cores,
         and at least two.
+    llm
+        The model, as for `local_run`; by default none.
 
     Raises
     ------
@@ -151,7 +183,7 @@ def start_demo(folder: str | Path, *, cores: int | None = None) -> DemoRun:
             # The second lets a worker that crashes say so before it is gone.
             extra_env_vars=[f"PYTHONPATH={_python_path(folder)}", "PYTHONFAULTHANDLER=1"],
             max_restarts=0,
-            llm="offline",
+            llm=llm,
             job_manager_interval=1,
             cleanup_first=False,
             quiet=True,

@@ -7,9 +7,9 @@ import sys
 from importlib import metadata
 from urllib.parse import urlsplit
 
-from llm_scheduler.config import Settings, make_llm_settings
+from llm_scheduler.config import Settings
 from llm_scheduler.engine.commands import run_command
-from llm_scheduler.errors import ConfigError, SchedulerError
+from llm_scheduler.errors import ConfigError, LLMSchedulerError, SchedulerError
 from llm_scheduler.managers.doctor.check import Check
 
 _OLDEST_PYTHON = (3, 11)
@@ -103,9 +103,12 @@ def check_model(name: str) -> Check:
     # A base URL may hold a password, so only the host is shown.
     host = urlsplit(settings.base_url).hostname if settings.base_url else None
     detail = f"{settings.model}{f' at {host}' if host else ''}"
-    _, problem = make_llm_settings("auto", settings)
-    if problem:
-        return Check(name, "warning", detail, problem)
+    from llm_scheduler.agent.model_choice import make_models
+
+    try:
+        make_models(settings.llm())
+    except LLMSchedulerError as exc:
+        return Check(name, "warning", detail, str(exc))
     return Check(name, "ok", detail)
 
 

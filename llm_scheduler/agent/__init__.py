@@ -1,0 +1,1 @@
+"""The model's side: its choice, the graph, approvals, journal, budget, threads."""

@@ -1,0 +1,372 @@
+"""`Assistant`: the agent of one run, joined to its desk, tools, budget and facts.
+
+It works in the process of the run and, by the run's file alone, in any other shell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_scheduler.agent.approval import Approval, Change, Decision, Scope
+from llm_scheduler.agent.budget import Budget
+from llm_scheduler.agent.database import AgentDatabase
+from llm_scheduler.agent.desk import ApprovalDesk
+from llm_scheduler.agent.events import ChatResult, Event
+from llm_scheduler.agent.model_choice import describe_model
+from llm_scheduler.agent.places import open_agent_folder
+from llm_scheduler.agent.rule_chat import RuleChat
+from llm_scheduler.agent.rule_fixes import ProposedFix, find_fixes, restart_of
+from llm_scheduler.agent.threads import thread_for_group
+from llm_scheduler.config import LLMSettings, Mode, Settings
+from llm_scheduler.diagnosis.grouping import group_key
+from llm_scheduler.diagnosis.groups import Failure, FailureGroup
+from llm_scheduler.diagnosis.models import Diagnosis
+from llm_scheduler.errors import StoreError, ToolError, UsageError
+from llm_scheduler.tools.run_view import RunView
+from llm_scheduler.tools.toolbox import Toolbox
+from llm_scheduler.tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from llm_scheduler.agent.agent import Agent
+
+FIX_REQUEST = (
+    "Find out what has to be changed so that these jobs succeed, and propose the smallest "
+    "change that does it. If no change of files, resources or restarts can help, say what a "
+    "person has to do."
+)
+
+
+class Assistant:
+    """Talks about one run, and changes what it is allowed to.
+
+    Parameters
+    ----------
+    settings
+        The model and the limits.
+    state_dir
+        Where conversations are kept unless the settings name a folder.
+    run
+        The facts of the run.
+    run_file
+        The run's failures file; it names the run.
+
+    Raises
+    ------
+    StoreError
+        The folder for conversations can't be used.
+
+    """
+
+    def __init__(
+        self, settings: LLMSettings, *, state_dir: Path, run: RunView, run_file: Path
+    ) -> None:
+        self.settings = settings
+        self.run = run
+        self.run_file = run_file
+        self.folder = open_agent_folder(settings, state_dir, run_file)
+        roots = settings.roots or tuple(dict.fromkeys((run.folder, Path.cwd())))
+        workspace = Workspace(
+            roots,
+            refused=(self.folder.path, state_dir, *_own_files(run_file)),
+            max_change_bytes=settings.max_change_bytes,
+        )
+        self.toolbox = Toolbox(workspace, run)
+        self.desk = ApprovalDesk(self.folder, self.toolbox, settings)
+        # The limits of a day are this user's: all runs count in one file.
+        self._days = AgentDatabase(self.folder.path.parent / "budget.sqlite", is_durable=False)
+        self.budget = Budget(
+            self.folder.database, settings, run_id=str(run_file), day_database=self._days
+        )
+        self._agent: Agent | None = None
+        self._lock = threading.Lock()
+        self.desk.recover()
+
+    # -- what it is ----------------------------------------------------------------
+
+    @property
+    def problem(self) -> str:
+        """What does not work and what to do about it; empty when all is well."""
+        return self.folder.problem
+
+    @property
+    def model_name(self) -> str:
+        """The model, for people; empty without one."""
+        return describe_model(self.settings) if self.settings.has_model else ""
+
+    @property
+    def mode(self) -> Mode:
+        """What may be changed; effective at once when set, on running turns too."""
+        return self.desk.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self.desk.mode = mode
+
+    @property
+    def agent(self) -> Agent:
+        """The agent; made when it is first needed, as loading LangChain takes a second."""
+        with self._lock:
+            if self._agent is None:
+                from llm_scheduler.agent.agent import Agent
+
+                self._agent = Agent(
+                    self.settings,
+                    self.folder,
+                    desk=self.desk,
+                    run=self.run,
+                    read_tools=self.toolbox.read_tools,
+                    write_tools=self.toolbox.write_tools,
+                    budget=self.budget,
+                    rules=RuleChat(has_model=self.settings.has_model),
+                )
+            return self._agent
+
+    def budget_left(self) -> str:
+        """Say what is left of the budget; empty without limits."""
+        return self.budget.left()
+
+    # -- the run ---------------------------------------------------------------------
+
+    def failures(self) -> list[Failure]:
+        """Return the failures of the run, the earliest first."""
+        return self.run.failures()
+
+    def groups(self) -> list[FailureGroup]:
+        """Return the failures grouped by cause."""
+        return self.run.groups()
+
+    def failure(self, job_id: str) -> Failure:
+        """Return the last failure of a job.
+
+        Raises
+        ------
+        UsageError
+            No failure of a job with this id is known.
+
+        """
+        found = [f for f in self.failures() if job_id in (f.job_id, f.job_name)]
+        if not found:
+            known = ", ".join(sorted({f.job_id for f in self.failures() if f.job_id})[:10])
+            raise UsageError(
+                f"Job {job_id!r} is not known to have failed; failed jobs: {known or 'none'}."
+            )
+        return found[-1]
+
+    def diagnosis(self, job_id: str) -> Diagnosis | None:
+        """Return why a job failed; ``None`` while that is being found out."""
+        return self.failure(job_id).diagnosis
+
+    def group_of(self, job_or_key: str) -> FailureGroup:
+        """Return the group of a job, or the group with this key.
+
+        Raises
+        ------
+        UsageError
+            There is none.
+
+        """
+        groups = self.groups()
+        for group in groups:
+            if job_or_key in (group.key, thread_for_group(group.key)):
+                return group
+        failure = self.failure(job_or_key)
+        for group in groups:
+            if failure.job_name in group.job_names and (
+                failure.job_id is None or failure.job_id in group.job_ids
+            ):
+                return group
+        raise UsageError(f"The failure of job {job_or_key!r} is still being looked at.")
+
+    def thread_for(self, job_or_key: str) -> str:
+        """Return the thread of the group that a job belongs to."""
+        return thread_for_group(self.group_of(job_or_key).key)
+
+    # -- talking -----------------------------------------------------------------------
+
+    def stream(self, message: str | None, thread_id: str) -> AsyncIterator[Event]:
+        """Send a message and yield what happens; ``None`` follows the present turn."""
+        return self.agent.stream(message, thread_id)
+
+    async def chat(self, message: str, thread_id: str) -> ChatResult:
+        """Send a message and return the answer."""
+        return await self.agent.chat(message, thread_id)
+
+    def cancel(self, thread_id: str) -> bool:
+        """Stop the turn of a thread; says whether there was one."""
+        return self.agent.cancel(thread_id)
+
+    async def history(self, thread_id: str) -> Sequence[Any]:
+        """Return what was said and done in a thread, the oldest first."""
+        return await self.agent.history(thread_id)
+
+    def threads(self) -> Sequence[Any]:
+        """Return the threads of this run, the last used first."""
+        return self.agent.threads()
+
+    def subscribe(self, callback: Callable[[Event], Any]) -> Callable[[], None]:
+        """Call back with each event of every thread; returns what ends that."""
+        return self.agent.subscribe(callback)
+
+    # -- changes ------------------------------------------------------------------------
+
+    def pending(self, thread_id: str | None = None) -> list[Approval]:
+        """Return the changes that wait for a decision, the oldest first."""
+        return self.desk.pending(thread_id)
+
+    async def decide(
+        self,
+        approval_id: str,
+        decision: Decision,
+        *,
+        message: str = "",
+        arguments: Mapping[str, Any] | None = None,
+        scope: Scope = "call",
+    ) -> Approval:
+        """Decide a change; the turn that waits for it goes on by itself."""
+        return await self.agent.decide(
+            approval_id, decision, message=message, arguments=arguments, scope=scope
+        )
+
+    async def carry_out_decisions(self) -> list[Approval]:
+        """Carry out what was decided in another shell and only this process can do."""
+        done = await asyncio.to_thread(self.desk.carry_out_approved)
+        if done and self._agent is not None:
+            await self._agent.go_on(done)
+        return done
+
+    def changes(self, thread_id: str | None = None, turn_id: str | None = None) -> list[Change]:
+        """Return the changes that were made, the oldest first."""
+        return self.desk.changes(thread_id=thread_id, turn_id=turn_id)
+
+    def undo(self, change_id: str) -> Change:
+        """Undo one change; an undo is a change too."""
+        return self.desk.undo(change_id)
+
+    def undo_turn(self, turn_id: str) -> list[Change]:
+        """Undo all changes of a turn, the last first."""
+        return self.desk.undo_turn(turn_id)
+
+    async def fix(self, job_or_key: str) -> ChatResult:
+        """Propose what makes the jobs of a group pass.
+
+        What the rules can state exactly is proposed without asking the model.
+
+        Raises
+        ------
+        UsageError
+            No failure of a job with this id is known.
+
+        """
+        group = self.group_of(job_or_key)
+        thread_id = thread_for_group(group.key)
+        approvals = await asyncio.to_thread(self.propose_exact_fixes, group)
+        if approvals:
+            text = "\n".join(f"- {a.summary}: {a.status}" for a in approvals)
+            waiting = tuple(a for a in approvals if a.status == "pending")
+            return ChatResult(
+                text=f"The rules know what to change:\n\n{text}",
+                approvals=waiting,
+                thread_id=thread_id,
+                status="waiting" if waiting else "finished",
+            )
+        return await self.chat(FIX_REQUEST, thread_id)
+
+    def propose_exact_fixes(self, group: FailureGroup) -> list[Approval]:
+        """Propose what the rules can state exactly; each is proposed once.
+
+        Learners that are held back are started again after all else, and only where
+        everything before it was allowed or is still to be decided.
+        """
+        members = _last_ones(self.failures(), group)
+        found = find_fixes(members, self.run, bad_node=group.bad_node or "")
+        if not found.fixes:
+            return []
+        thread_id = thread_for_group(group.key)
+        approvals = [self._propose(fix, thread_id) for fix in found.fixes]
+        if not any(approvals):
+            return []
+        held = [name for fix in found.restarts for name in fix.arguments["learners"]]
+        if held:
+            approvals.append(self._propose(restart_of(held), thread_id))
+        return [approval for approval in approvals if approval is not None]
+
+    def _propose(self, fix: ProposedFix, thread_id: str) -> Approval | None:
+        # The same fix of the same group is the same call, also in another session.
+        text = f"{fix.tool} {sorted(fix.arguments.items())}"
+        call_id = f"rules-{sha256(text.encode()).hexdigest()[:12]}"
+        try:
+            return self.desk.propose(
+                thread_id=thread_id,
+                turn_id=f"rules-{thread_id}",
+                call_id=call_id,
+                tool=fix.tool,
+                arguments=fix.arguments,
+                reason=fix.reason,
+            )
+        except ToolError:
+            return None  # it is not possible any more, or read-only
+
+    def close(self) -> None:
+        """Stop all turns and close the files."""
+        with self._lock:
+            if self._agent is not None:
+                self._agent.close()
+                self._agent = None
+        self.folder.database.close()
+        self._days.close()
+
+
+def _last_ones(failures: Sequence[Failure], group: FailureGroup) -> list[Failure]:
+    """Return the members of a group that are the last failures of their learners."""
+    last = {learner: failure for failure in failures for learner in failure.learners}
+    members = {failure.attempt: failure for failure in last.values()}
+    return [
+        failure
+        for failure in members.values()
+        if failure.diagnosis is not None and group_key(failure.diagnosis) == group.key
+    ]
+
+
+def _own_files(run_file: Path) -> tuple[Path, ...]:
+    """Files beside a run that the agent must not touch."""
+    return (run_file, run_file.with_name(f"{run_file.name}-journal"))
+
+
+def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assistant:
+    """Open the assistant of a run by its failures file, from any shell.
+
+    Parameters
+    ----------
+    run_file
+        The file ``NAME.failures.sqlite`` beside the run.
+    settings
+        Of this user; `changes` win over them.
+
+    Raises
+    ------
+    UsageError
+        There is no such file, or it is something else.
+
+    """
+    from llm_scheduler.managers.failure_store import FailureStore
+    from llm_scheduler.managers.store_facts import StoreFacts
+
+    if not run_file.is_file():
+        raise UsageError(
+            f"{str(run_file)!r} is not there; name the file NAME.failures.sqlite of a run."
+        )
+    try:
+        store = FailureStore(run_file)
+    except StoreError as exc:
+        raise UsageError(f"{str(run_file)!r} is not the failures file of a run: {exc}") from exc
+    return Assistant(
+        settings.llm(**changes),
+        state_dir=settings.state_dir,
+        run=StoreFacts(store),
+        run_file=run_file.absolute(),
+    )

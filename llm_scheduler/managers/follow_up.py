@@ -1,0 +1,176 @@
+"""`FollowUp`: what happens after the rules have explained a failure.
+
+Fixes that the rules can state exactly are proposed, and the model, where there is one,
+is asked once for each group. All of it runs beside the job loop and may fail or hang
+without harm to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from llm_scheduler.diagnosis.grouping import group_key
+from llm_scheduler.diagnosis.groups import Failure, FailureGroup
+from llm_scheduler.diagnosis.models import Diagnosis
+from llm_scheduler.errors import LLMSchedulerError
+
+if TYPE_CHECKING:
+    from llm_scheduler.managers.llm_manager import LLMManager
+    from llm_scheduler.managers.model_diagnoses import ModelDiagnoses
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.5
+"""Failures of one cause come in bursts; so long is waited for more of them."""
+
+
+class FollowUp:
+    """Proposes fixes and asks the model, group by group.
+
+    Parameters
+    ----------
+    manager
+        Whose failures these are.
+
+    """
+
+    def __init__(self, manager: LLMManager) -> None:
+        self._manager = manager
+        self._wake: asyncio.Event | None = None
+        self._seen: set[str] = set()
+        """Attempts that were followed up."""
+        self._asked: set[str] = set()
+        """Attempts about which the model was asked, without an answer so far."""
+        self._is_busy = False
+        self._model: ModelDiagnoses | None = None
+        self._taking: set[asyncio.Task[None]] = set()
+
+    @property
+    def n_pending(self) -> int:
+        """Groups about which the model is being asked, and whether anything else is left."""
+        waits = self._wake is not None and self._wake.is_set()
+        asking = self._model.n_pending if self._model is not None else 0
+        return asking + len(self._taking) + (waits or self._is_busy)
+
+    def note(self) -> None:
+        """Tell that a failure has its diagnosis."""
+        if self._wake is not None:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Follow up what is explained, for ever."""
+        self._wake = asyncio.Event()
+        self._wake.set()
+        try:
+            await self._check_model()
+            while True:
+                await self._wake.wait()
+                self._is_busy = True
+                self._wake.clear()
+                await asyncio.sleep(GATHER_S)
+                if not self._manager.n_pending:  # else the last of them wakes this again
+                    await self._look()
+                self._is_busy = False
+                self._manager.notify()
+        finally:
+            self._is_busy = False
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stop asking the model; what is left is asked when the run goes on."""
+        model, self._model = self._model, None
+        if model is not None:
+            self._seen -= self._asked
+            self._asked.clear()
+            # In a thread, as it waits for what breaks off.
+            threading.Thread(target=model.close, daemon=True).start()
+
+    async def _check_model(self) -> None:
+        """Say at once, not at the first failure, that the model can't be asked."""
+        if not self._manager.settings.has_model:
+            return
+        try:
+            await asyncio.to_thread(_make_models, self._manager)
+        except LLMSchedulerError as exc:
+            self._manager.set_problem("model", f"The model can't be asked: {exc}")
+
+    async def _look(self) -> None:
+        fresh = {
+            f.attempt: f
+            for f in self._manager.failures()
+            if not f.known and f.diagnosis is not None and f.attempt not in self._seen
+        }
+        self._seen.update(fresh)
+        if not fresh:
+            return
+        for group in self._manager.groups():
+            members = [
+                f for f in fresh.values() if f.diagnosis and group_key(f.diagnosis) == group.key
+            ]
+            if members:
+                await self._follow(group, members)
+
+    async def _follow(self, group: FailureGroup, members: list[Failure]) -> None:
+        try:
+            if self._manager.mode != "read-only":
+                await asyncio.to_thread(self._propose, group)
+            if self._manager.settings.has_model:
+                loop = asyncio.get_running_loop()
+                if self._model is None:
+                    self._model = await asyncio.to_thread(self._make_model, loop)
+                model = self._model
+                self._asked.update(failure.attempt for failure in members)
+                model.add(group.key, members)
+        except LLMSchedulerError as exc:
+            self._manager.set_problem("chat", f"Fixes can't be proposed: {exc}")
+        except Exception:
+            log.exception("a failure can't be followed up")
+
+    def _make_model(self, loop: asyncio.AbstractEventLoop) -> ModelDiagnoses:
+        # Here, as most of the package is not needed without a model.
+        from llm_scheduler.managers.model_diagnoses import ModelDiagnoses
+
+        def take(failure: Failure, diagnosis: Diagnosis) -> None:
+            loop.call_soon_threadsafe(self._take, failure, diagnosis)
+
+        def tell(sentence: str) -> None:
+            text = f"The rules go on alone: {sentence}" if sentence else ""
+            loop.call_soon_threadsafe(self._manager.set_problem, "model", text)
+
+        assistant = self._manager.assistant
+        return ModelDiagnoses(
+            assistant.settings,
+            assistant.folder.database,
+            assistant.budget,
+            assistant.run,
+            on_diagnosis=take,
+            on_problem=tell,
+        )
+
+    def _take(self, failure: Failure, diagnosis: Diagnosis) -> None:
+        self._manager.set_problem("model", "")
+        self._asked.discard(failure.attempt)
+        task = asyncio.get_running_loop().create_task(
+            self._manager.take_diagnosis(failure, diagnosis)
+        )
+        self._taking.add(task)  # else it may be collected before it is done
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._taking.discard(task)
+            self._manager.notify()
+
+        task.add_done_callback(done)
+
+    def _propose(self, group: FailureGroup) -> None:
+        if self._manager.assistant.propose_exact_fixes(group):
+            self._manager.notify()
+
+
+def _make_models(manager: LLMManager) -> None:
+    # Here, as it loads LangChain.
+    from llm_scheduler.agent.model_choice import make_models
+
+    make_models(manager.settings)

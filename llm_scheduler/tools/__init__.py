@@ -1,0 +1,1 @@
+"""What the agent can do: read files, logs and jobs, and plan changes of them."""

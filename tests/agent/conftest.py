@@ -1,0 +1,58 @@
+"""A model whose answers the test writes down, and settings that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_scheduler.config import LLMSettings
+from llm_scheduler.testing.scripted_model import ScriptedModel
+from tests.agent.talking import Talk
+
+SettingsFor = Callable[..., LLMSettings]
+MakeTalk = Callable[..., Talk]
+
+
+@pytest.fixture
+def model() -> Iterator[ScriptedModel]:
+    """Provide a scripted model; the test fails when its script is not used up."""
+    with ScriptedModel() as server:
+        yield server
+    # Leaving the block closes the server and checks the script.
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> SettingsFor:
+    """Return a function that makes the settings which name a scripted model."""
+
+    def make(server: ScriptedModel, **values: Any) -> LLMSettings:
+        given: dict[str, Any] = {
+            "model": "openai:scripted",
+            "base_url": server.base_url,
+            "api_key": "sk-scripted-key",
+            "threads_dir": tmp_path / "threads",
+            "timeout_s": 30,
+            "max_retries": 0,
+        }
+        return LLMSettings(**given | values)
+
+    return make
+
+
+@pytest.fixture
+def talk_with(tmp_path: Path, settings_for: SettingsFor) -> Iterator[MakeTalk]:
+    """Return a function that makes an agent which asks a scripted model."""
+    made: list[Talk] = []
+
+    def make(
+        server: ScriptedModel, *, options: dict[str, Any] | None = None, **values: Any
+    ) -> Talk:
+        made.append(Talk(tmp_path, settings_for(server, **values), **(options or {})))
+        return made[-1]
+
+    yield make
+    for talk in made:
+        talk.close()

@@ -1,0 +1,161 @@
+"""An agent over real files, with a model that is scripted, and short ways to talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from langchain_core.tools import BaseTool, tool
+
+from llm_scheduler.agent.agent import Agent
+from llm_scheduler.agent.budget import Budget
+from llm_scheduler.agent.database import AgentDatabase
+from llm_scheduler.agent.desk import ApprovalDesk
+from llm_scheduler.agent.events import Done, Event, Failed, Notice, TextDelta
+from llm_scheduler.agent.places import open_agent_folder
+from llm_scheduler.agent.retries import Patience
+from llm_scheduler.config import LLMSettings
+from llm_scheduler.errors import ToolError
+from llm_scheduler.tools import file_changes
+from llm_scheduler.tools.change import PlannedChange, State
+from llm_scheduler.tools.file_tools import file_tools
+from llm_scheduler.tools.file_write_tools import FILE_WRITE_TOOLS
+from llm_scheduler.tools.workspace import Workspace
+from tests.agent.failed_programs import ListedRun
+
+E = TypeVar("E")
+
+MODEL = "model.py"
+BEFORE = "def f(x):\n    return 1 / x\n"
+AFTER = "def f(x):\n    return 1 / (x + 1e-9)\n"
+EDIT = {"path": MODEL, "old_text": "1 / x", "new_text": "1 / (x + 1e-9)", "reason": "Zero."}
+
+
+async def _no_sleep(_: float) -> None:
+    return
+
+
+AT_ONCE = Patience(sleep=_no_sleep, jitter=lambda: 0.5)
+
+
+class FileExecutor:
+    """Plans and carries out changes of files."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def plan(self, tool: str, arguments: Mapping[str, Any]) -> PlannedChange:
+        return file_changes.plan_file_change(self.workspace, tool, dict(arguments))
+
+    def states_now(self, change: PlannedChange) -> tuple[State, ...]:
+        return file_changes.states_now(self.workspace, change)
+
+    def apply(self, change: PlannedChange) -> None:
+        file_changes.apply(self.workspace, change)
+
+    def finish(self, change: PlannedChange) -> None:
+        file_changes.finish(self.workspace, change)
+
+    def can_apply(self, change: PlannedChange) -> bool:
+        return not change.is_about_run
+
+
+class Talk:
+    """An agent in a folder; what it looked at is in `looked`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: LLMSettings,
+        *,
+        run: ListedRun | None = None,
+        rules: Any = None,
+        read_tools: Sequence[BaseTool] = (),
+        real_files: bool = False,
+        models: Any = None,
+    ) -> None:
+        self.path = folder
+        self.work = folder / "work"
+        self.work.mkdir(exist_ok=True)
+        self.settings = settings
+        self.looked: list[str] = []
+        self.folder = open_agent_folder(settings, folder / "state", folder / "a.sqlite", mounts="")
+        workspace = Workspace([self.work])
+        self.desk = ApprovalDesk(self.folder, FileExecutor(workspace), settings)
+        looks = file_tools(workspace, 6000) if real_files else self._look_tools()
+        self.run = run or ListedRun(self.work, [])
+        self.day = AgentDatabase(folder / "day.sqlite", is_durable=False)
+        self.budget = Budget(self.folder.database, settings, run_id="a", day_database=self.day)
+        self.agent = Agent(
+            settings,
+            self.folder,
+            desk=self.desk,
+            run=self.run,
+            read_tools=[*looks, *read_tools],
+            write_tools=FILE_WRITE_TOOLS,
+            budget=self.budget,
+            models=models,
+            rules=rules,
+            patience=AT_ONCE,
+        )
+
+    def _look_tools(self) -> list[BaseTool]:
+        @tool
+        def read_file(path: str, first_line: int = 1) -> str:
+            """Read a file."""
+            self.looked.append(path)
+            if path == "breaks":
+                raise RuntimeError("the disk is on fire")
+            try:
+                return (self.work / path).read_text()
+            except OSError as exc:
+                raise ToolError(f"{path!r} can't be read from line {first_line}: {exc}") from exc
+
+        @tool
+        def list_jobs() -> str:
+            """List the jobs."""
+            self.looked.append("jobs")
+            return "12 failed"
+
+        return [read_file, list_jobs]
+
+    def write(self, name: str = MODEL, text: str = BEFORE) -> Path:
+        path = self.work / name
+        path.write_text(text)
+        return path
+
+    def read(self, name: str = MODEL) -> str:
+        return (self.work / name).read_text()
+
+    async def say(self, message: str | None, thread: str = "chat-1") -> list[Event]:
+        return [event async for event in self.agent.stream(message, thread)]
+
+    def close(self) -> None:
+        self.agent.close()
+        self.folder.close()
+        self.day.close()
+
+
+def of_kind(events: Sequence[Event], kind: type[E]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def text_of(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in of_kind(events, TextDelta))
+
+
+def end_of(events: Sequence[Event]) -> Done:
+    assert isinstance(events[-1], Done)
+    assert len(of_kind(events, Done)) == 1
+    return events[-1]
+
+
+def problem_of(events: Sequence[Event]) -> Failed:
+    (failed,) = of_kind(events, Failed)
+    assert end_of(events).status == "failed"
+    return failed
+
+
+def notices_of(events: Sequence[Event]) -> str:
+    return "\n".join(event.text for event in of_kind(events, Notice))

@@ -1,0 +1,255 @@
+"""Modes, limits, and decisions that reach further than one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_scheduler.errors import ToolError, UsageError
+from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    wait_for_no_disk(monkeypatch)
+    made: list[Bench] = []
+
+    def make_bench(**settings: Any) -> Bench:
+        made.append(Bench(tmp_path, **settings))
+        made[-1].write()
+        return made[-1]
+
+    yield make_bench
+    for bench in made:
+        bench.close()
+
+
+def new_file(bench: Bench, name: str, **where: Any) -> str:
+    """Propose a new file and return what became of it."""
+    return bench.propose("write_file", path=name, content=f"# {name}\n", **where).status
+
+
+def test_yolo_changes_at_once_and_journals(make: Make) -> None:
+    bench = make(mode="yolo")
+    approval = bench.propose()
+    assert approval.status == "done"
+    assert bench.read() == AFTER
+    assert [change.by for change in bench.desk.changes()] == ["yolo"]
+    assert bench.audit()[1]["by"] == "yolo"
+    assert bench.propose(call_id=approval.call_id) == approval
+    assert bench.effects() == ["apply"]
+
+
+def test_read_only_refuses(make: Make) -> None:
+    bench = make(mode="read-only")
+    with pytest.raises(ToolError, match="read-only"):
+        bench.propose()
+    bench.desk.mode = "approve"
+    approval = bench.propose()
+    bench.desk.mode = "read-only"
+    with pytest.raises(UsageError, match="read-only"):
+        bench.desk.decide(approval.id, "approve")
+    assert bench.desk.get(approval.id).status == "pending"
+    assert bench.desk.decide(approval.id, "reject").status == "rejected"
+    assert bench.read() == BEFORE
+
+
+def test_modes_that_do_not_exist(make: Make) -> None:
+    bench = make()
+    with pytest.raises(UsageError, match="'YOLO' is unknown"):
+        bench.desk.mode = "YOLO"  # type: ignore[assignment] - what a user may type
+    assert bench.desk.mode == "approve"
+
+
+def test_switching_to_yolo_leaves_what_is_pending(make: Make) -> None:
+    bench = make()
+    approval = bench.propose()
+    bench.desk.mode = "yolo"
+    assert bench.desk.get(approval.id).status == "pending"
+    assert bench.propose(call_id=approval.call_id).status == "pending"
+    assert new_file(bench, "b.py") == "done"
+    assert bench.desk.decide(approval.id, "approve").status == "done"
+    bench.desk.mode = "approve"
+    assert new_file(bench, "c.py") == "pending"
+    assert [x["mode"] for x in bench.audit() if x["event"] == "mode"] == ["yolo", "approve"]
+
+
+@pytest.mark.parametrize("mode", ["yolo", "approve"])
+def test_deleting_always_asks(make: Make, mode: Any) -> None:
+    bench = make(mode=mode)
+    first = bench.propose("write_file", path="b.py", content="b\n")
+    if mode == "approve":
+        bench.desk.decide(first.id, "approve", scope="turn")
+    assert new_file(bench, "c.py") == "done"
+    assert bench.propose("delete_file", path=MODEL).status == "pending"
+    assert bench.propose("write_file", path=MODEL, content="").status == "pending"
+    assert bench.read() == BEFORE
+
+
+def test_yolo_asks_after_many_files_and_goes_on_in_the_next_turn(make: Make) -> None:
+    bench = make(mode="yolo", files_per_turn=3)
+    statuses = [new_file(bench, f"{number}.py") for number in range(5)]
+    assert statuses == ["done", "done", "done", "pending", "pending"]
+    again = bench.propose("write_file", path="0.py", content="0\n")
+    assert again.status == "done"  # the same file once more
+    assert new_file(bench, "6.py", turn="t2") == "done"
+
+
+def test_a_turn_that_is_approved_goes_on_for_so_many_files_more(make: Make) -> None:
+    bench = make(mode="yolo", files_per_turn=2)
+    assert [new_file(bench, f"{n}.py") for n in range(2)] == ["done", "done"]
+    wanted = bench.propose("write_file", path="2.py", content="2\n")
+    assert wanted.status == "pending"
+    assert bench.desk.decide(wanted.id, "approve", scope="turn").status == "done"
+    statuses = [new_file(bench, f"{n}.py") for n in range(3, 7)]
+    assert statuses == ["done", "done", "pending", "pending"]
+
+
+@pytest.mark.parametrize("mode", ["yolo", "approve"])
+def test_a_turn_has_so_many_changes(make: Make, mode: Any) -> None:
+    bench = make(mode=mode, changes_per_turn=3)
+    for number in range(3):
+        new_file(bench, f"{number}.py")
+    with pytest.raises(ToolError, match="3 changes were proposed in this turn"):
+        new_file(bench, "3.py")
+    assert new_file(bench, "4.py", turn="t2")
+    assert new_file(bench, "5.py", thread="other")
+
+
+@pytest.mark.parametrize("mode", ["yolo", "approve"])
+def test_a_change_has_a_size(make: Make, mode: Any) -> None:
+    bench = make(mode=mode, max_change_bytes=100)
+    with pytest.raises(ToolError, match="max_change_bytes"):
+        bench.propose("write_file", path="b.py", content="x" * 101)
+    with pytest.raises(ToolError, match="too long"):
+        bench.propose("write_file", path="b.py", content="x" * 10_000)
+    bench.write("large.py", "x" * 200)
+    with pytest.raises(ToolError):
+        bench.propose("write_file", path="large.py", content="small\n")
+    bench.desk.mode = "approve"
+    approval = bench.propose()
+    with pytest.raises(ToolError, match="max_change_bytes"):
+        bench.desk.decide(approval.id, "edit", arguments=EDIT | {"new_text": "x" * 101})
+    assert bench.desk.get(approval.id).status == "pending"
+
+
+def test_approving_a_turn_approves_what_it_showed_and_what_follows(make: Make) -> None:
+    bench = make()
+    first, second = bench.propose(), bench.propose("write_file", path="b.py", content="b\n")
+    deletion = bench.propose("delete_file", path="model.py")
+    elsewhere = bench.propose("write_file", path="c.py", content="c\n", turn="t2")
+    bench.desk.decide(first.id, "approve", scope="turn")
+    assert bench.desk.get(second.id).status == "done"
+    assert bench.desk.get(deletion.id).status == "pending"
+    assert bench.desk.get(elsewhere.id).status == "pending"
+    assert new_file(bench, "d.py") == "done"
+    assert new_file(bench, "d2.py", turn="t2") == "pending"
+    assert [change.by for change in bench.desk.changes()] == ["approval", "rule", "rule"]
+
+
+def test_approving_a_turn_shows_again_what_has_changed(make: Make) -> None:
+    bench = make()
+    first = bench.propose()
+    second = bench.propose(**(EDIT | {"old_text": "def f", "new_text": "def g"}))
+    bench.desk.decide(first.id, "approve", scope="turn")
+    voided = bench.desk.get(second.id)
+    assert voided.status == "void"
+    assert bench.desk.get(voided.replaced_by).status == "pending"
+
+
+def test_rejecting_a_turn_ends_its_changes(make: Make) -> None:
+    bench = make()
+    first, second = bench.propose(), bench.propose("write_file", path="b.py", content="b\n")
+    bench.desk.decide(first.id, "reject", message="Only explain.", scope="turn")
+    assert bench.desk.get(second.id).status == "rejected"
+    for mode in ("approve", "yolo"):
+        bench.desk.mode = mode  # type: ignore[assignment] - a str of the tuple
+        with pytest.raises(ToolError, match="all changes of this turn"):
+            new_file(bench, "c.py")
+    assert new_file(bench, "c.py", turn="t2") == "done"
+    assert bench.effects() == ["apply"]
+
+
+def test_a_kind_is_a_tool_in_a_folder(make: Make) -> None:
+    bench = make()
+    bench.write("sub/deep.py")
+    bench.desk.decide(bench.propose().id, "approve", scope="kind")
+    assert new_file(bench, "b.py") == "pending"
+    assert bench.propose(**(EDIT | {"path": "sub/deep.py"})).status == "pending"
+    other = EDIT | {"old_text": "def f", "new_text": "def g"}
+    assert bench.propose(thread="other", turn="t7", **other).status == "done"
+    again = make()  # a rule ends with the session
+    assert again.propose(turn="t8", call_id="later").status == "pending"
+
+
+def test_a_move_to_another_folder_is_another_kind(make: Make) -> None:
+    bench = make()
+    for name in ("a.py", "b.py", "c.py", "other/x.py"):
+        bench.write(name)
+    bench.desk.decide(
+        bench.propose("move_file", path="a.py", new_path="a2.py").id, "approve", scope="kind"
+    )
+    assert bench.propose("move_file", path="b.py", new_path="b2.py").status == "done"
+    assert bench.propose("move_file", path="c.py", new_path="other/c.py").status == "pending"
+    assert bench.propose("move_file", path="other/x.py", new_path="x.py").status == "pending"
+
+
+def test_deleting_is_no_kind(make: Make) -> None:
+    bench = make()
+    bench.write("a.py")
+    first = bench.propose("delete_file", path="a.py")
+    assert bench.desk.decide(first.id, "approve", scope="kind").status == "done"
+    assert bench.propose("delete_file", path=MODEL).status == "pending"
+    emptied = bench.propose("write_file", path=MODEL, content="")
+    assert bench.desk.decide(emptied.id, "approve", scope="kind").status == "done"
+    assert new_file(bench, "b.py") == "pending"
+
+
+def test_rejecting_a_kind(make: Make) -> None:
+    bench = make(mode="approve")
+    bench.desk.decide(bench.propose().id, "reject", scope="kind")
+    bench.desk.mode = "yolo"
+    with pytest.raises(ToolError, match="changes of this kind"):
+        bench.propose(turn="t2", **(EDIT | {"new_text": "2"}))
+    assert new_file(bench, "b.py") == "done"
+
+
+def test_calls_of_one_turn_on_one_file_follow_each_other_in_yolo(make: Make) -> None:
+    bench = make(mode="yolo")
+    plan = bench.executor.plan
+    first_plan = plan("replace_text", EDIT | {"old_text": "def f", "new_text": "def g"})
+    assert bench.propose().status == "done"
+    answers = [first_plan]
+
+    def plan_before_the_other(tool: str, arguments: Any) -> Any:
+        return answers.pop() if answers else plan(tool, arguments)
+
+    bench.executor.plan = plan_before_the_other  # type: ignore[method-assign] - a race on cue
+    second = bench.propose(**(EDIT | {"old_text": "def f", "new_text": "def g"}))
+    assert second.status == "done"
+    assert bench.read() == AFTER.replace("def f", "def g")
+
+
+def test_a_switch_in_the_middle_holds_for_the_next_change(make: Make) -> None:
+    bench: Bench = make(mode="yolo")
+
+    def switch(tool: str, arguments: Any) -> Any:
+        bench.desk.mode = "approve"
+        return type(bench.executor).plan(bench.executor, tool, arguments)
+
+    bench.executor.plan = switch  # type: ignore[method-assign] - the user clicks just then
+    assert bench.propose().status == "pending"
+    assert bench.effects() == []
+
+    def lock(tool: str, arguments: Any) -> Any:
+        bench.desk.mode = "read-only"
+        return type(bench.executor).plan(bench.executor, tool, arguments)
+
+    bench.executor.plan = lock  # type: ignore[method-assign] - the user clicks just then
+    with pytest.raises(ToolError, match="read-only"):
+        new_file(bench, "b.py")

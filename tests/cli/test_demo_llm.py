@@ -1,0 +1,37 @@
+"""``llm-scheduler demo --llm``: diagnosis, diff, approval, change, a job that passes, undo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from llm_scheduler.testing.scripted_model import ScriptedModel
+from llm_scheduler.testing.scripted_model_files import find_script, read_script
+
+
+def test_a_failure_is_mended_with_the_model_and_the_change_is_undone(cli, tmp_path):
+    with ScriptedModel() as model:
+        for when, steps in read_script(find_script(Path("demo"))):
+            model.script(*steps, when=when)
+        options = ["--llm", "scripted", "--base-url", model.base_url, "--yes", "--plain"]
+        done = cli("demo", "--folder", "d", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = " ".join(done.stdout.split())
+    for part in (
+        "said by the model: All weights are 0.0",
+        "- weights = [0.0, 0.0, 0.0] + weights = [0.2, 0.3, 0.5]",
+        "normalised reached its goal.",
+        "Undo: Edit demo_physics.py",
+    ):
+        assert part in text, done.stdout
+    assert "weights = [0.0, 0.0, 0.0]" in (tmp_path / "d/demo_physics.py").read_text()
+    listed = cli("changes", "--run", "d", "--json", "list")
+    changes = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert [change["by"] for change in changes] == ["approval", "undo"]
+
+
+def test_options_of_the_talk_need_a_model(cli, tmp_path):
+    done = cli("demo", "--folder", "d", "--yes")
+    assert done.returncode == 2
+    assert "need --llm" in done.stderr
+    assert not (tmp_path / "d").exists()
