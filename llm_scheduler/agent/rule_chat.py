@@ -32,7 +32,7 @@ from llm_scheduler.agent.rule_texts import (
     some,
 )
 from llm_scheduler.agent.threads import thread_for_group
-from llm_scheduler.diagnosis.groups import Failure
+from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.logs import digest_log
 from llm_scheduler.tools.run_view import RunView
@@ -204,6 +204,7 @@ def _details(subject: Subject, facts: Moment) -> str:
     for group in facts.groups:
         if group.key in subject.groups:
             parts.append(group_text(group))
+            parts.append(_since(group, facts))
             parts.append(hint_of(fixes_of_group(group, facts)))
     for learner in subject.learners:
         job, failure = facts.job_of(learner), facts.last.get(learner)
@@ -218,6 +219,20 @@ def _details(subject: Subject, facts: Moment) -> str:
     if left > 0:
         shown = [*shown[: 2 * MAX_SUBJECTS], "Ask for the others one by one."]
     return "\n\n".join(shown)
+
+
+def _since(group: FailureGroup, facts: Moment) -> str:
+    """Say whether the learners of a group have come further since they failed."""
+    learners = {name for failure in facts.members(group) for name in failure.learners}
+    jobs = [job for job in facts.jobs if job.fname in learners]
+    done = sum(job.state == "done" for job in jobs)
+    if not done:
+        return ""
+    if done == len(jobs):
+        who = "its learner has" if done == 1 else f"all {done} of its learners have"
+    else:
+        who = f"{done} of its {len(jobs)} learners have"
+    return f"Since then {who} reached the goal."
 
 
 def _of_earlier(failure: Failure, facts: Moment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from llm_scheduler.errors import UsageError
@@ -105,23 +106,29 @@ def make_digest(
     proven = _find_proof(texts, ranked, proof) if proof else []
     page = Page(texts, max_chars)
     _write(page, texts, ranked, proven)
-    omitted = _count_omitted(page, texts, ranked)
+    omitted = {} if page.is_whole else _count_omitted(page, texts, ranked)
+    evidence = _put_first(proven, ranked)[:_MAX_EVIDENCE] if ranked or proven else ()
+    files: list[str] = []
+    problems: list[str] = []
     tracebacks: list[Traceback] = []
     n_bytes = n_lines = 0
     for text in texts:
+        files.append(text.file)
+        if text.problem:
+            problems.append(f"{text.file}: {text.problem}")
         tracebacks += text.tracebacks
         n_bytes += text.n_bytes
         n_lines += text.n_lines
     return LogDigest(
         text=page.text(omitted, n_known),
         fingerprint=fingerprint_ranked(ranked, texts),
-        evidence=tuple([entry.line for entry in _put_first(proven, ranked)[:_MAX_EVIDENCE]]),
+        evidence=tuple([entry.line for entry in evidence]),
         tracebacks=tuple(tracebacks),
-        files=tuple([text.file for text in texts]),
+        files=tuple(files),
         n_bytes=n_bytes,
         n_lines=n_lines,
         omitted=omitted,
-        problems=tuple([f"{text.file}: {text.problem}" for text in texts if text.problem]),
+        problems=tuple(problems),
         n_known=n_known,
     )
 
@@ -155,8 +162,11 @@ def _write(
     page: Page, texts: Sequence[LogText], ranked: Sequence[Ranked], proven: list[Ranked]
 ) -> None:
     """Fill the page, the most telling first."""
-    top = _put_first(proven, _choose_top(ranked))[: max(_TOP + 2, len(proven) + 2)]
-    shown = _show_top(page, texts, top, _TOP_SHARE)
+    top: list[Ranked] = []
+    shown: list[Row] = []
+    if ranked or proven:
+        top = _put_first(proven, _choose_top(ranked))[: max(_TOP + 2, len(proven) + 2)]
+        shown = _show_top(page, texts, top, _TOP_SHARE)
     if page.add_whole(shown, _copy_logs(page, texts)):
         return
     if not page.add("Most telling lines:", shown, share=_TOP_SHARE) and shown:
@@ -198,11 +208,12 @@ def _count_omitted(
 
 def _copy_logs(page: Page, texts: Sequence[LogText]) -> list[str] | None:
     """Return all lines of all logs, or nothing if they can't have room on the page."""
-    room = page.room(1)
-    if sum([text.n_bytes for text in texts]) > _MAX_GAIN * room + _MIN_GAIN:
-        return None
+    room = _MAX_GAIN * page.room(1) + _MIN_GAIN
     lines: list[str] = []
     for text in texts:
+        room -= text.n_bytes
+        if room < 0:
+            return None
         if not text.complete or text.n_lines != len(text.lines):
             return None
         lines += page.copy(text, fold_in_place(text) if text.tracebacks else {})
@@ -227,9 +238,12 @@ def _choose_top(ranked: Sequence[Ranked]) -> list[Ranked]:
     best = [entry for entry in ranked if entry.score >= WEAK] or list(ranked[:2])
     # Next to what ended the program, the lines that follow from it can wait.
     top = [entry for entry in best if entry.score >= CAUGHT][:_TOP] or best[:_TOP]
+    if len(top) == len(best):
+        return top
     errors = [x for x in best if PLAIN <= x.score < CANCELLED and x.line.number]
     wanted = [min(errors, key=lambda x: x.line.number)] if errors else []
-    wanted += [x for x in best if x.traceback is None and SCHEDULER.search(x.line.text)][:1]
+    said = (x for x in best if x.traceback is None and SCHEDULER.search(x.line.text))
+    wanted += islice(said, 1)
     for i, entry in enumerate(wanted):
         if not any(entry is known for known in top):
             top.insert(min(len(top), 2 + i), entry)
@@ -262,18 +276,20 @@ def _show_top(
     """Show lines in a share of the page; long ones may take what the short ones leave."""
     shown: list[Row] = []
     room = page.room(share)
-    places = {entry.line[:2] for entry in top}
+    most = page.room(_LINE_SHARE)
     for i, entry in enumerate(top):
         limit = room - (_MIN_LINE_CHARS * min(3, len(top) - i - 1) if i else 0)
-        limit = min(limit, page.room(_LINE_SHARE))
+        limit = min(limit, most)
         row = page.show(entry.line, max_chars=limit)
-        count = _count(entry)
-        rows = [row._replace(shown=row.shown + count) if count else row]
+        if count := _count(entry):
+            row = row._replace(shown=row.shown + count)
+        shown.append(row)
+        room -= len(row.shown) + 1
         below = _find_below(texts, entry) if is_title(entry.line.text) else None
-        if below is not None and below[:2] not in places:
-            rows.append(page.show(below, max_chars=limit))
-        shown += rows
-        room -= sum([len(row.shown) + 1 for row in rows])
+        if below is not None and not any(below[:2] == other.line[:2] for other in top):
+            row = page.show(below, max_chars=limit)
+            shown.append(row)
+            room -= len(row.shown) + 1
     return shown
 
 

@@ -38,6 +38,10 @@ class Engine(Protocol):
         """
         ...
 
+    def find_places(self, data: bytes) -> list[int]:
+        """Return places in the lines with a match: at least one in each, in any order."""
+        ...
+
     def find_span(self, data: bytes, pos: int) -> tuple[int, int] | None:
         """Return where the first match from a place on starts and ends."""
         ...
@@ -98,13 +102,14 @@ class _Engines:
 
     def get(self, name: str, n_bytes: int) -> Engine:
         """Return an engine, for ``auto`` the one that is done first."""
-        check_engine(name)
+        chosen = name
         if name == "auto":
             self._n_bytes += max(n_bytes, _LOG_BYTES)
-            name = "quick" if self._n_bytes < _HYPERSCAN_BYTES else "auto"
-        made = self._made.get(name)
+            chosen = "quick" if self._n_bytes < _HYPERSCAN_BYTES else "auto"
+        made = self._made.get(chosen)
         if made is None:
-            made = self._made[name] = _make_engine(name, self._expressions)
+            check_engine(name)
+            made = self._made[chosen] = _make_engine(chosen, self._expressions)
         return made
 
 
@@ -174,6 +179,10 @@ class _PatternEngine:
             pos = data.find(b"\n", at, end) + 1 or end
         return starts
 
+    def find_places(self, data: bytes) -> list[int]:
+        """Return where the lines with a match start."""
+        return self.find_lines(data, 0, len(data))
+
     def find_span(self, data: bytes, pos: int) -> tuple[int, int] | None:
         """Return where the first match from a place on starts and ends."""
         found = self._search(data, pos)
@@ -201,15 +210,15 @@ class _HyperscanEngine:
 
     def find_lines(self, data: bytes, start: int, end: int) -> list[int]:
         """Return where the lines with a match start, in order."""
-        ends: list[int] = []
+        places: list[int] = []
         with memoryview(data) as view:
-            self._db.scan(view[start:end], _note_end, context=ends, scratch=self._scratch())
-        if not ends:
-            return ends
+            self._db.scan(view[start:end], _note, context=places, scratch=self._scratch())
+        if not places:
+            return places
         starts = []
         newline = start  # that of the last line found
-        for stop in sorted(set(ends)):
-            at = start + stop - 1
+        for place in sorted(set(places)):
+            at = start + place
             if at < newline:
                 continue
             starts.append(data.rfind(b"\n", newline, at) + 1 or newline)
@@ -217,6 +226,12 @@ class _HyperscanEngine:
             if newline < 0:
                 break
         return starts
+
+    def find_places(self, data: bytes) -> list[int]:
+        """Return where all matches end."""
+        places: list[int] = []
+        self._db.scan(data, _note, context=places, scratch=self._scratch())
+        return places
 
     def find_span(self, data: bytes, pos: int) -> tuple[int, int] | None:
         """Return where the first match from a place on starts and ends."""
@@ -237,8 +252,8 @@ class _HyperscanEngine:
             return self._own.scratch
 
 
-def _note_end(_id: int, _start: int, end: int, _flags: int, ends: list[int]) -> None:
-    ends.append(end)
+def _note(_id: int, _start: int, end: int, _flags: int, places: list[int]) -> None:
+    places.append(end - 1)
 
 
 def _stop(_id: int, _start: int, _end: int, _flags: int, _context: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from llm_scheduler.logs.identity import shield, unshield
 from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
@@ -45,14 +46,18 @@ def fingerprint_ranked(ranked: Sequence[Ranked], texts: Sequence[LogText]) -> st
     """Return the fingerprint of logs whose lines are ranked already."""
     if not ranked:
         # Nothing alarming: what was said last is all there is.
-        last = [line.text for text in texts for line in text.lines if line.text.strip()]
-        return fingerprint_key(normalise(last[-1]) if last else "")
+        for text in reversed(texts):
+            for line in reversed(text.lines):
+                if line.text.strip():
+                    return fingerprint_key(normalise(line.text))
+        return fingerprint_key("")
     best = ranked[0]
     if best.traceback:
         return fingerprint_key(describe(best.traceback))
     return fingerprint_key(normalise(best.line.text) + _describe_calls(best.line, texts))
 
 
+@lru_cache(maxsize=1024)
 def fingerprint_key(key: str) -> str:
     """Return the fingerprint of what is the same whenever a failure happens."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()[:_LENGTH]
@@ -66,17 +71,27 @@ def describe(traceback: Traceback) -> str:
         where = describe_frame(frame) if frame else ""
         # An exit asked for has no message but its status.
         message = link.message if link.exception == "SystemExit" else normalise(link.message)
-        name = unshield(_DIGITS.sub("#", shield(link.exception)))
+        name = _describe_name(link.exception)
         parts.append(f"{name}|{message}|{where}")
     return "\n".join(parts)
 
 
 def describe_frame(frame: Frame) -> str:
     """Name the function that failed; scripts that run as a whole by their file."""
-    if _CELL.match(frame.file):
+    return _describe_place(frame.file, frame.function)
+
+
+@lru_cache(maxsize=1024)
+def _describe_name(exception: str) -> str:
+    return unshield(_DIGITS.sub("#", shield(exception)))
+
+
+@lru_cache(maxsize=1024)
+def _describe_place(file: str, function: str) -> str:
+    if _CELL.match(file):
         return "<cell>"
-    name = _FOLDERS.sub("", frame.file)
-    function = frame.function.partition("(")[0] or "<module>"
+    name = _FOLDERS.sub("", file)
+    function = function.partition("(")[0] or "<module>"
     return _DIGITS.sub("#", f"{name}:{function}")
 
 

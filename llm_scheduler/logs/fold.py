@@ -123,6 +123,8 @@ def fold_in_place(text: LogText) -> dict[int, str]:
 
 
 def _fold_in_link(link: Traceback, folded: dict[int, str]) -> None:
+    if len(link.frames) <= MAX_FRAMES and not any(frame.is_library for frame in link.frames):
+        return
     kept = _choose(link.frames, MAX_FRAMES)
     ends = [*[frame.log_line for frame in link.frames[1:]], link.message_line]
     first, n_folded = 0, 0

@@ -63,10 +63,15 @@ _FATAL = re.compile(r"Fatal Python error: (?P<message>.*)$")
 _FATAL_FRAME = re.compile(r'^\s+File "(?P<file>[^"]+)", line (?P<line>\d{1,9}) in (?P<func>.+)$')
 
 
+def find_hints(text: str) -> Sequence[int]:
+    """Return the places of those `HINTS` that are in a text."""
+    return _HINTS.find(text)
+
+
 def parse_foreign(
     lines: Sequence[LogLine],
     used: set[int],
-    text: str | None = None,
+    hints: Sequence[int],
 ) -> list[Traceback]:
     """Return the failures of other languages in lines that are not used yet.
 
@@ -76,12 +81,9 @@ def parse_foreign(
         Lines of one log.
     used
         Places of lines that belong to tracebacks of Python.
-    text
-        All the lines as one text, where it is at hand.
+    hints
+        From `find_hints`.
     """
-    if text is None:
-        text = "\n".join([line.text for line in lines])
-    hints = _HINTS.find(text)
     if not hints:
         return []
     parsers = [_PARSERS[i][1:] for i in sorted(hints)]
@@ -273,4 +275,6 @@ _PARSERS: tuple[tuple[str, str, Parse], ...] = (
     (r" line \d{1,9}(?:, <[^>\n]{1,60}> (?:line|chunk) \d{1,9})?\.$", " line ", parse_perl),
 )
 # Felt on every log: what most failures hold ("Error") is asked for at the start of a line.
-_HINTS = PatternSet([f"(?m-i:{hint})" for hint, _, _ in _PARSERS])
+HINTS = tuple(f"(?m:{hint})" for hint, _, _ in _PARSERS)
+"""One of these is in each log with a failure of another language."""
+_HINTS = PatternSet(HINTS, is_exact=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from llm_scheduler.logs.models import Frame
 
 PYTHON_FRAME = re.compile(
-    r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d{1,9})(?:, in (?P<func>.+?))?\s*$',
+    r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d{1,9})(?:, in (?P<func>.*\S|\s))?\s*$',
 )
 """A frame as Python prints it; without a function for syntax errors."""
 NOTEBOOK_FRAME = re.compile(

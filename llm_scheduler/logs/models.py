@@ -31,7 +31,8 @@ class Frame(NamedTuple):
     """Line number of the frame in the log."""
 
 
-@dataclass(frozen=True, slots=True)
+# These are not frozen: that would take three times as long to make, for each small log.
+@dataclass(slots=True)
 class Traceback:
     """One exception that was printed, with what caused it."""
 
@@ -79,7 +80,7 @@ class Traceback:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LogText:
     """What one log yields to rules: its telling lines and tracebacks, bounded."""
 
@@ -102,7 +103,7 @@ class LogText:
     scanned. Says nothing of lines whose number is 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LogDigest:
     """A bounded text of what matters in the logs of one job."""
 

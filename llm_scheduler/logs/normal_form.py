@@ -47,6 +47,7 @@ _DEVICE = re.compile(
 )
 """Places of PCI devices."""
 _INTERNET = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?![\w-]|\.\d)")
+_HAS_DOTS = re.compile(r"\.\d{1,3}\.\d")  # quick to look for
 _WINDOWS = re.compile(
     r"(?<!\w)(?:'(?:[A-Za-z]:\\|\\\\)[^'\n]{1,400}'|\"(?:[A-Za-z]:\\|\\\\)[^\"\n]{1,400}\""
     r"|`(?:[A-Za-z]:\\|\\\\)[^'`\n]{1,400}['`]|(?:[A-Za-z]:\\|\\\\)[^\s'\"<>|:;,()]{1,400})"
@@ -117,6 +118,12 @@ _HALF = re.compile(r"# [AaPp]\.?[Mm]\b\.?")
 _MANY = re.compile(r"#(?:[\s,;:x*()\[\]+/_-]{1,9}#)+")
 _DIGITS = re.compile(r"\d[\d.,]*\d|\d")
 _FREE_DIGITS = re.compile(r"(?<![A-Za-z\d])\d[\d.]*")
+# A line whose digits all stand in numbers, times and dates between blanks, or behind "=".
+_PLAIN_NUMBERS = re.compile(
+    r"(?:(?:\D*[\s=])?[-+]?\d++(?:[.:,-]\d++)*+(?:[eE][-+]\d++)?+(?!\S))*+\D*+$"
+)
+# A text, not a mapping, in which each sign that is missing would cost an exception.
+_TO_ZERO = "".join("0" if chr(i).isdigit() else chr(i) for i in range(128))
 
 
 @lru_cache(maxsize=2048)
@@ -130,7 +137,16 @@ def normalise(line: str) -> str:
         if found is None:
             break
         text = text[found.end() :]
-    text = _without_places(_without_times(shield(text)))
+    shielded = shield(text)
+    if shielded is text and _PLAIN_NUMBERS.match(text):
+        # Which digits they are makes no difference. Jobs of one run end with such lines.
+        return _normal_shape(text.translate(_TO_ZERO))
+    return unshield(_normal_line(shielded))
+
+
+def _normal_line(text: str) -> str:
+    """Return a line without prefix whose codes and names are written in signs."""
+    text = _without_places(_without_times(text))
     low = text.lower()
     for word, pattern, new in _NODES:
         if word in low:
@@ -142,7 +158,10 @@ def normalise(line: str) -> str:
     if "#" in text:
         text = _HALF.sub("#", _MANY.sub("#", text))
         text = _MANY.sub("#", _UNIT.sub("#B", text))
-    return unshield(" ".join(text.split())[:MAX_NORMAL_CHARS])
+    return " ".join(text.split())[:MAX_NORMAL_CHARS]
+
+
+_normal_shape = lru_cache(maxsize=512)(_normal_line)
 
 
 def _without_places(text: str) -> str:
@@ -156,7 +175,7 @@ def _without_places(text: str) -> str:
             text = _QUOTED_PATH.sub("<path>", text)
     if _HAS_COLONS.search(text):
         text = _DEVICE.sub("0", _ADDRESS.sub(_NODE_MARK, text))
-    return _INTERNET.sub(_NODE_MARK, text) if text.count(".") > 2 else text
+    return _INTERNET.sub(_NODE_MARK, text) if _HAS_DOTS.search(text) else text
 
 
 def _without_times(text: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from llm_scheduler.logs.frames import NOTEBOOK_FRAME, PYTHON_FRAME, make_frame
+from llm_scheduler.logs.cursor import Cursor
+from llm_scheduler.logs.frames import NOTEBOOK_FRAME, PYTHON_FRAME, is_library_file, make_frame
 from llm_scheduler.logs.models import Frame, LogLine, Traceback
-from llm_scheduler.logs.prefixes import MAX_SKIPPED, Strip, find_strip, keep_whole
+from llm_scheduler.logs.prefixes import Strip, find_strip, keep_whole
 
 _HEADER_MARK = "raceback (most recent call last)"
+_FRAME_MARK = 'File "'
+_PLAIN_HEADER = f"T{_HEADER_MARK}:"
 HEADER = re.compile(r"^(?P<before>.*?)Traceback \(most recent call last\):?\s*$")
 _GROUP_HEADER = re.compile(r"^(?P<before>\s*\+ )Exception Group Traceback \(most recent")
 _EXCEPTION = re.compile(
@@ -43,38 +46,15 @@ _MAX_DEPTH = 20
 _JUNK = 4
 
 
-@dataclass(slots=True)
-class _Cursor:
-    """A place in the lines, seen through the prefix of one traceback."""
-
-    lines: Sequence[LogLine]
-    at: int
-    strip: Strip
-
-    def peek(self, at: int | None = None) -> tuple[int, str] | None:
-        """Return the place and the text of the next line of this traceback."""
-        start = self.at if at is None else at
-        lines, strip = self.lines, self.strip
-        if strip is keep_whole:  # as in most logs: every line is its own
-            return (start, lines[start].text) if start < len(lines) else None
-        for i in range(start, min(len(lines), start + MAX_SKIPPED)):
-            text = strip(lines[i].text)
-            if text is not None:
-                return i, text
-        return None
-
-    def gap_before(self, at: int) -> bool:
-        """Whether lines are missing before this one."""
-        if at == 0:
-            return False
-        number, last = self.lines[at].number, self.lines[at - 1].number
-        return number > last + 1
-
-
-def parse_python(lines: Sequence[LogLine]) -> tuple[list[Traceback], set[int]]:
-    """Return Python's tracebacks and the places of the lines they use."""
+def parse_python(lines: Sequence[LogLine], text: str) -> tuple[list[Traceback], set[int]]:
+    """Return Python's tracebacks and the places of the lines they use; `text` is all lines."""
+    header, frame = text.find(_HEADER_MARK), text.find(_FRAME_MARK)
+    if header < 0 and frame < 0:
+        return [], set()
+    first = min(header, frame) if header >= 0 and frame >= 0 else max(header, frame)
     parser = _Parser(lines)
-    parser.run()
+    # Most stand at the end: there is less to count behind it.
+    parser.run(len(lines) - 1 - text.count("\n", first))
     return parser.found, parser.all_used
 
 
@@ -87,18 +67,14 @@ class _Parser:
         self.found: list[Traceback] = []
         self._depth = 0
 
-    def run(self) -> None:
-        marked = [
-            (i, text)
-            for i, line in enumerate(self.lines)
-            if 'File "' in (text := line[2]) or _HEADER_MARK in text
-        ]
-        for i, text in marked:
+    def run(self, first: int) -> None:
+        """Parse what stands in the lines from a place on."""
+        for i, line in enumerate(self.lines[first:], first):
             if i in self.all_used:
                 continue
-            if _HEADER_MARK in text:
+            if _HEADER_MARK in line[2]:
                 self._keep(self._chain(i))
-            else:
+            elif _FRAME_MARK in line[2]:
                 self._keep(self._bare_syntax_error(i))
 
     def _keep(self, traceback: Traceback | None) -> None:
@@ -127,7 +103,7 @@ class _Parser:
 
     def _next_in_chain(self, end: int, strip: Strip) -> int | None:
         """Find the header after a sentence that chains two tracebacks."""
-        cursor, chained = _Cursor(self.lines, end, strip), False
+        cursor, chained = Cursor(self.lines, end, strip), False
         for _ in range(_JUNK * 3):
             here = cursor.peek()
             if here is None:
@@ -146,6 +122,8 @@ class _Parser:
     def _one(self, at: int) -> tuple[Traceback | None, int, Strip]:
         """Parse one traceback without its chain; returns where it ends."""
         text = self.lines[at].text
+        if text == _PLAIN_HEADER:
+            return (*self._frames_and_exception(at, keep_whole), keep_whole)
         if group := _GROUP_HEADER.match(text):
             return self._group(at, group["before"])
         header = HEADER.match(text)
@@ -161,7 +139,7 @@ class _Parser:
 
     def _frames_and_exception(self, at: int, strip: Strip) -> tuple[Traceback | None, int]:
         self.used.add(at)
-        cursor = _Cursor(self.lines, at + 1, strip)
+        cursor = Cursor(self.lines, at + 1, strip)
         frames = self._frames(cursor)
         found = self._exception(cursor)
         if found is None:
@@ -174,7 +152,9 @@ class _Parser:
         self._depth += 1
         inner = None
         if self._depth < _MAX_DEPTH:  # a log may nest them without end
-            inner = self._inner(cursor) or self._task(cursor, message)
+            inner = self._inner(cursor)
+            if inner is None and message.startswith("ray::"):
+                inner = self._task(cursor)
         self._depth -= 1
         notes = () if inner else self._notes(cursor)
         head = (name, message, self.lines[where].number)
@@ -202,33 +182,32 @@ class _Parser:
             cause=cause,
         )
 
-    def _frames(self, cursor: _Cursor) -> list[Frame]:
+    def _frames(self, cursor: Cursor) -> list[Frame]:
         """Read frames until the first line that stands at the margin."""
         frames: list[Frame] = []
         entry: re.Match[str] | None = None  # a frame that waits for its source line
         number = 0
-        while (here := cursor.peek()) is not None and len(frames) < _MAX_FRAMES:
-            at, text = here
-            found = PYTHON_FRAME.match(text) if 'File "' in text else None
-            if found is None and cursor.gap_before(at) and not text[:1].isspace():
-                break
+        for at, text in cursor.following():
+            found = PYTHON_FRAME.match(text) if _FRAME_MARK in text else None
             if found:
                 if entry:
                     frames.append(_make_frame(entry, number))
                 entry, number = found, self.lines[at].number
-            elif text[:1].isspace() and text.strip():
-                if entry and not (_REPEATED.match(text) or _MARKS.match(text)):
-                    frames.append(_make_frame(entry, number, text.strip()))
+            elif text[:1].isspace() and (source := text.strip()):
+                if entry and not (source[0] in "[^~|" and _is_mark(text)):
+                    frames.append(_make_frame(entry, number, source))
                     entry = None
-            elif not (frames or entry) or not _REPEATED.match(text):
+            elif not (frames or entry) or cursor.gap_before(at) or not _REPEATED.match(text):
                 break
             self.used.add(at)
             cursor.at = at + 1
+            if len(frames) >= _MAX_FRAMES:
+                break
         if entry:
             frames.append(_make_frame(entry, number))
         return frames
 
-    def _exception(self, cursor: _Cursor) -> tuple[int, str, str] | None:
+    def _exception(self, cursor: Cursor) -> tuple[int, str, str] | None:
         """Find the line with the exception; other output may stand before it."""
         here = cursor.peek()
         if here is None or (cursor.gap_before(here[0]) and not _SURE.match(here[1])):
@@ -246,7 +225,7 @@ class _Parser:
             at = here[0] + 1
         return None
 
-    def _inner(self, cursor: _Cursor) -> Traceback | None:
+    def _inner(self, cursor: Cursor) -> Traceback | None:
         """Parse the traceback of a worker that is part of the message."""
         here = cursor.peek()
         if here is None or cursor.gap_before(here[0]):
@@ -257,17 +236,17 @@ class _Parser:
         cursor.at = end
         return inner
 
-    def _task(self, cursor: _Cursor, message: str) -> Traceback | None:
+    def _task(self, cursor: Cursor) -> Traceback | None:
         """Parse the frames of a task of Ray: they follow its message without a header."""
         here = cursor.peek()
-        if here is None or not message.startswith("ray::") or not PYTHON_FRAME.match(here[1]):
+        if here is None or not PYTHON_FRAME.match(here[1]):
             return None
         cursor.at -= 1  # the line that `_frames_and_exception` takes for a header
         inner, end = self._frames_and_exception(cursor.at, cursor.strip)
         cursor.at = end
         return inner
 
-    def _notes(self, cursor: _Cursor) -> tuple[str, ...]:
+    def _notes(self, cursor: Cursor) -> tuple[str, ...]:
         """Read the lines after the message that still belong to it."""
         notes: list[str] = []
         while len(notes) < _MAX_NOTES and (here := cursor.peek()) is not None:
@@ -348,7 +327,7 @@ class _Parser:
     def _bare_syntax_error(self, at: int) -> Traceback | None:
         """Parse a syntax error of the script itself, which has no header."""
         text = self.lines[at].text
-        start = text.find('File "')
+        start = text.find(_FRAME_MARK)
         prefix = text[:start].rstrip(" ")
         frame = PYTHON_FRAME.match(text[len(prefix) :])
         if frame is None or frame["func"]:
@@ -366,14 +345,19 @@ class _Parser:
         return None
 
 
+def _is_mark(text: str) -> bool:
+    """Tell what stands below the source line of a frame from the line itself."""
+    return bool(_REPEATED.match(text) or _MARKS.match(text))
+
+
 def _strip_indent(width: int) -> Strip:
     """Take away the indent of a traceback that stands in a table."""
     return lambda text: text[min(width, len(text) - len(text.lstrip(" "))) :]
 
 
 def _make_frame(entry: re.Match[str], number: int, source: str = "") -> Frame:
-    file, line, function = entry.groups()
-    return make_frame(file, line, function, number, source)
+    file, line, function = entry.groups("")
+    return Frame(file, int(line), function.strip(), source, is_library_file(file), number)
 
 
 def _innermost(own: Traceback | None, earlier: Traceback) -> Traceback:

@@ -172,19 +172,21 @@ def rank_lines(
         ranked += _rank_text(text)
     if known:
         ranked = [_set_back(entry, known) for entry in ranked]
-    return _spread(ranked)
+    return _spread(ranked) if len(ranked) > 1 else ranked
 
 
 def _rank_text(text: LogText) -> list[Ranked]:
+    if text.complete and text.alarms is not None and not (text.alarms or text.tracebacks):
+        return []
     inside = covered_lines(text.tracebacks)
     said_after = _lines_after(text.tracebacks)
-    ends = [_end_of(traceback) for traceback in text.tracebacks]
+    ends = [max(tb.lines, default=tb.last_line) for tb in text.tracebacks]
     # Whether a program went on is told by the normal lines behind its tracebacks.
     first_end = min(ends, default=sys.maxsize)
     alarms = text.alarms
     ranked: list[Ranked] = []
     normal: list[int] = []  # numbers of lines that say nothing alarming
-    for i, line in _places_to_rate(text, said_after, first_end):
+    for i, line in _places_to_rate(text, inside, said_after, first_end):
         number = line.number
         if number in inside:
             if number in said_after and (score := score_line(line.text)) >= PLAIN:
@@ -210,16 +212,16 @@ def _rank_text(text: LogText) -> list[Ranked]:
     return own + ranked
 
 
-def _end_of(traceback: Traceback) -> int:
-    return max(traceback.lines, default=traceback.last_line)
-
-
 def _places_to_rate(
-    text: LogText, said_after: set[int], first_end: int
+    text: LogText, inside: set[int], said_after: set[int], first_end: int
 ) -> Iterable[tuple[int, LogLine]]:
     """Return the lines that count, with their places: most hold no alarm and end nothing."""
     if text.alarms is None:
         return enumerate(text.lines)
+    if text.complete and text.n_lines == len(text.lines):  # each place is known by its number
+        wanted = text.alarms.union(range(first_end + 1, text.n_lines + 1)) - inside
+        wanted |= said_after
+        return [(number - 1, text.lines[number - 1]) for number in sorted(wanted)]
     wanted = text.alarms | said_after if said_after else text.alarms
     # A line without a number may be anywhere, so it is looked at.
     return [
@@ -231,14 +233,14 @@ def _places_to_rate(
 
 def _lines_after(tracebacks: Sequence[Traceback]) -> set[int]:
     """Return the numbers of lines under messages: they may belong to them or not."""
-    return {
-        number
-        for traceback in tracebacks
-        if traceback.notes
-        for number in range(traceback.message_line + 1, traceback.last_line + 1)
-    }
+    found: set[int] = set()
+    for traceback in tracebacks:
+        if traceback.notes:
+            found.update(range(traceback.message_line + 1, traceback.last_line + 1))
+    return found
 
 
+@lru_cache(maxsize=1024)  # of a failed log's best lines it is asked again
 def _announces(text: str) -> bool:
     """Whether a line is a title: what it is about stands under it."""
     said = text.rstrip()
@@ -249,6 +251,7 @@ def _announces(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def is_title(text: str) -> bool:
     """Whether what a line says is understood with the next line only."""
     return _announces(text) or _ERROR_IN.match(text) is not None
@@ -283,15 +286,17 @@ def covered_lines(tracebacks: Sequence[Traceback]) -> set[int]:
             continue
         for link in chain_of(traceback):
             inside.update(range(link.first_line, link.last_line + 1))
-    return inside - {0}
+    inside.discard(0)
+    return inside
 
 
 def chain_of(traceback: Traceback) -> list[Traceback]:
     """Return a traceback and its causes, the root first."""
     chain = [traceback]
-    while chain[-1].cause is not None:
-        chain.append(chain[-1].cause)
-    return chain[::-1]
+    while (cause := chain[-1].cause) is not None:
+        chain.append(cause)
+    chain.reverse()
+    return chain
 
 
 def _rank_traceback(
@@ -333,6 +338,8 @@ def place_of(lines: Sequence[LogLine], number: int) -> int:
 
 def find_line(lines: Sequence[LogLine], number: int) -> LogLine | None:
     """Return the line with a number, if it was kept; of those without one the last."""
+    if 0 < number <= len(lines) and (line := lines[number - 1])[1] == number:
+        return line  # as in each log that is kept whole
     if not number:
         return next((line for line in reversed(lines) if not line.number), None)
     at = place_of(lines, number)
@@ -341,7 +348,10 @@ def find_line(lines: Sequence[LogLine], number: int) -> LogLine | None:
 
 def _is_of_site(traceback: Traceback) -> bool:
     """Whether a script of the cluster failed, not the user's program."""
-    return bool(traceback.frames) and all(_SITE.search(x.file) for x in traceback.frames)
+    for frame in traceback.frames:
+        if _SITE.search(frame.file) is None:
+            return False
+    return bool(traceback.frames)
 
 
 def _is_ignored(lines: Sequence[LogLine], traceback: Traceback) -> bool:
@@ -350,11 +360,13 @@ def _is_ignored(lines: Sequence[LogLine], traceback: Traceback) -> bool:
     return before is not None and "Exception ignored" in before.text
 
 
+def _worth_of(entry: Ranked) -> tuple[int, bool]:
+    return -entry.score, entry.line[1] == 0
+
+
 def _spread(ranked: list[Ranked]) -> list[Ranked]:
     """Sort by worth; equal texts once, and each kind first once, then again."""
-    if len(ranked) < 2:
-        return ranked
-    order = sorted(ranked, key=lambda r: (-r.score, r.line.number == 0))
+    order = sorted(ranked, key=_worth_of)
     seen: dict[str, int] = {}
     unique: list[Ranked] = []
     for entry in order:
@@ -374,6 +386,7 @@ def _spread(ranked: list[Ranked]) -> list[Ranked]:
     return firsts + rest
 
 
+@lru_cache(maxsize=1024)
 def _key_of(text: str) -> str:
     """Return what is equal in a line that several ranks print."""
     found = RANK_PREFIX.match(text)

@@ -21,16 +21,26 @@ RANK_PREFIX = re.compile(
 # A node's name is a prefix only where the lines of a traceback follow it.
 _PREFIX = re.compile(rf"{RANK_PREFIX.pattern}|[a-z][\w.-]{{0,60}}\d[\w.-]{{0,40}}: ")
 _HEADER = "raceback (most recent call last)"
+_BARE = frozenset({"T", "\nT"})
 
 
-def split_ranks(lines: Sequence[LogLine]) -> list[tuple[str, list[LogLine], dict[int, int]]]:
+def split_ranks(
+    lines: Sequence[LogLine], text: str
+) -> list[tuple[str, list[LogLine], dict[int, int]]]:
     """Return the lines of each rank whose traceback has a prefix, without it.
 
     Each entry has the prefix, the lines, and the line numbers of the log by the
     numbers that the lines carry here: consecutive where nothing is missing
     between two lines of the rank but lines of others.
+
+    Parameters
+    ----------
+    lines
+        In the order of the log.
+    text
+        All of them joined.
     """
-    prefixes = _find_prefixes(lines)
+    prefixes = _find_prefixes(lines) if _has_prefixes(text) else []
     if not prefixes:
         return []
     streams: dict[str, tuple[list[LogLine], dict[int, int]]] = {p: ([], {}) for p in prefixes}
@@ -49,12 +59,20 @@ def split_ranks(lines: Sequence[LogLine]) -> list[tuple[str, list[LogLine], dict
     return [(prefix, *stream) for prefix, stream in streams.items()]
 
 
+def _has_prefixes(text: str) -> bool:
+    """Tell whether anything stands before a header: not so in the log of one process."""
+    at = text.find(_HEADER)
+    while at >= 0 and text[max(0, at - 2) : at] in _BARE:
+        at = text.find(_HEADER, at + 1)
+    return at >= 0
+
+
 def _find_prefixes(lines: Sequence[LogLine]) -> list[str]:
     """Return the prefixes that stand before a traceback's header and its frames."""
     headed: dict[str, bool] = {}
     heads = [line for line in lines if _HEADER in line[2]]
     if not any(map(_PREFIX.match, [line.text for line in heads])):
-        return []  # as in the log of one process
+        return []
     for line in lines:
         if _HEADER in line.text and (found := _PREFIX.match(line.text)):
             prefix = found.group().rstrip()

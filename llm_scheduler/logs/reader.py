@@ -66,7 +66,7 @@ class LogReader:
         except OSError as exc:
             self.close()
             raise LogError(self.path, f"can't be read ({exc.strerror})") from exc
-        self.compression = _tell_compression(start)
+        self.compression = _tell_compression(start) if start[:1] in _FIRST_OF_MAGIC else ""
         if self.compression == "zstd" and find_zstd() is None:
             self.close()
             raise LogError(
@@ -175,7 +175,9 @@ def _open_regular(path: str) -> tuple[int, int]:
     """Open a regular file and tell its size; never waits, whatever the path names."""
     try:
         # Opening some devices has an effect, so look before and after it.
-        _check_regular(path, os.stat(path))  # noqa: PTH116 - as untyped as os.open
+        before = os.stat(path)  # noqa: PTH116 - as untyped as os.open
+        if not stat.S_ISREG(before.st_mode):
+            raise _not_regular(path, before)
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as exc:
         reason = (exc.strerror or str(exc)).lower()
@@ -183,23 +185,18 @@ def _open_regular(path: str) -> tuple[int, int]:
     except ValueError as exc:
         raise LogError(path, "is not a valid path") from exc
     info = os.fstat(fd)
-    try:
-        _check_regular(path, info)
-    except LogError:
+    if not stat.S_ISREG(info.st_mode):
         os.close(fd)
-        raise
+        raise _not_regular(path, info)
     return fd, info.st_size
 
 
-def _check_regular(path: str, info: os.stat_result) -> None:
-    if not stat.S_ISREG(info.st_mode):
-        kind = next((name for test, name in _KINDS if test(info.st_mode)), "not a regular file")
-        raise LogError(path, f"is {kind}")
+def _not_regular(path: str, info: os.stat_result) -> LogError:
+    kind = next((name for test, name in _KINDS if test(info.st_mode)), "not a regular file")
+    return LogError(path, f"is {kind}")
 
 
 def _tell_compression(start: bytes) -> str:
-    if start[:1] not in _FIRST_OF_MAGIC:
-        return ""
     return next((name for magic, name in MAGIC if start.startswith(magic)), "")
 
 

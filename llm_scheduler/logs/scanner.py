@@ -10,32 +10,34 @@ from __future__ import annotations
 
 import re
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from itertools import repeat
+from itertools import accumulate, repeat
 from pathlib import Path
 
 from llm_scheduler.errors import LogError
 from llm_scheduler.logs.blocks import HEAD_LINES, BlockScan
 from llm_scheduler.logs.engines import Engine, check_engine, clean_literals, make_engine
 from llm_scheduler.logs.longline import MAX_RAW_BYTES
-from llm_scheduler.logs.models import LogLine, LogText
+from llm_scheduler.logs.models import LogLine, LogText, Traceback
 from llm_scheduler.logs.reader import LogReader
 from llm_scheduler.logs.redaction import MARGIN_BYTES, redact_lines, redact_part
 from llm_scheduler.logs.shortening import Shortener
+from llm_scheduler.logs.survey import look_over
 from llm_scheduler.logs.tail import TAIL_LINES
-from llm_scheduler.logs.text import clean_lines
+from llm_scheduler.logs.text import MAX_LINE_CHARS, clean_lines
 from llm_scheduler.logs.tracebacks import parse_tracebacks
 
 MAX_SCAN_BYTES = 8 << 30
 """How much of one log is scanned, counted after decompression."""
+MAX_WHOLE_LINES = HEAD_LINES + TAIL_LINES
+"""A log that has no more lines is kept whole."""
 _MAX_COUNT_FACTOR = 8
 _TAIL_BYTES = 1 << 18
 _LARGE_BYTES = 256 << 20
 """From this size on the time that numpy takes to import is saved in counting."""
+# Every traceback has an alarm, save for some that are told by their stack only.
 _STACK = re.compile(rb"\n\s{1,20}at \S")
-# Half of the time of `LogLine(...)`, of which a small log needs no more than the rest.
-_make_line: Callable[[tuple[str, int, str]], LogLine] = partial(tuple.__new__, LogLine)
 
 
 def scan_log(
@@ -72,23 +74,58 @@ def scan_log(
     UsageError
         If `engine` is unknown or not installed.
     """
-    check_engine(engine)
+    if engine != "auto":
+        check_engine(engine)
     wanted = clean_literals(tuple(literals))
     name = str(path)
     try:
-        with LogReader(path) as reader:
+        with LogReader(name) as reader:
             search = make_engine(engine, wanted, n_bytes=reader.size)
+            small = reader.read_small() if reader.size <= max_bytes else None
+            if small and (text := _scan_plain(name, small, reader.size, search)) is not None:
+                return text
             read = _Reading(reader, search, max_bytes)
     except LogError as exc:
         return LogText(file=name, lines=(), complete=False, problem=exc.reason)
     return _make_text(name, read, _make_lines(name, read, make_finder(wanted)), search)
 
 
+def _scan_plain(file: str, data: bytes, n_bytes: int, engine: Engine) -> LogText | None:
+    """Scan a log of some short lines of ASCII without secrets, as most logs are, at once."""
+    if data[-1:] != b"\n" or b"\r" in data or not data.isascii():
+        return None
+    raw_texts = data[:-1].decode().split("\n")
+    n_lines = len(raw_texts)
+    if n_lines > MAX_WHOLE_LINES:
+        return None
+    if len(data) > MAX_LINE_CHARS and max(map(len, raw_texts)) > MAX_LINE_CHARS:
+        return None
+    hints = look_over(data)
+    if hints is None:
+        return None
+    texts = list(map(str.rstrip, raw_texts))
+    numbers = range(1, n_lines + 1)
+    lines = _number_lines(file, numbers, texts)
+    alarms = _find_alarms(data, raw_texts, numbers, engine)
+    tracebacks: tuple[Traceback, ...] = ()
+    if alarms or _STACK.search(data):
+        joined = "\n".join(texts)
+        is_same = len(joined) + 1 == len(data)  # else a hint at the end of a line may be missing
+        tracebacks = parse_tracebacks(lines, joined, hints if is_same else None)
+    return LogText(
+        file=file,
+        lines=lines,
+        tracebacks=tracebacks,
+        n_bytes=n_bytes,
+        n_lines=n_lines,
+        alarms=alarms,
+    )
+
+
 def _make_text(file: str, read: _Reading, lines: tuple[LogLine, ...], engine: Engine) -> LogText:
     joined = b"\n".join(read.raws)
-    alarmed = _find_alarms(joined, read.numbers, engine)
-    # Every traceback has an alarm, save for some that are told by their stack only.
-    may_have = alarmed or (b"at " in joined and _STACK.search(joined) is not None)
+    alarmed = _find_alarms(joined, read.raws, read.numbers, engine)
+    may_have = alarmed or _STACK.search(joined)
     return LogText(
         file=file,
         lines=lines,
@@ -116,18 +153,24 @@ def _make_lines(file: str, read: _Reading, find: Callable[[str], int]) -> tuple[
     # Before anything is cut off the lines: a part of a secret is not known as one.
     raws = redact_lines(read.raws, cut_end=read.is_cut)
     texts = clean_lines(raws, find)
-    return tuple(map(_make_line, zip(repeat(file), read.numbers, texts)))
+    return _number_lines(file, read.numbers, texts)
 
 
-def _find_alarms(joined: bytes, numbers: Sequence[int], engine: Engine) -> frozenset[int]:
+def _number_lines(file: str, numbers: Sequence[int], texts: Sequence[str]) -> tuple[LogLine, ...]:
+    # Half of the time of `LogLine(...)`, of which a small log needs no more than the rest.
+    new: Callable[[type[LogLine], tuple[str, int, str]], LogLine] = tuple.__new__
+    return tuple(map(new, repeat(LogLine), zip(repeat(file), numbers, texts)))
+
+
+def _find_alarms(
+    joined: bytes, lines: Sequence[bytes | str], numbers: Sequence[int], engine: Engine
+) -> frozenset[int]:
     """Return the numbers of the kept lines that hold alarms."""
-    found = []
-    place = pos = 0
-    for start in engine.find_lines(joined, 0, len(joined)):
-        place += joined.count(b"\n", pos, start)
-        pos = start
-        found.append(numbers[place])
-    return frozenset(found)
+    places = engine.find_places(joined)
+    if not places:
+        return frozenset()
+    ends = list(accumulate([len(line) + 1 for line in lines]))
+    return frozenset([numbers[bisect_right(ends, place)] for place in places])
 
 
 class _Reading:
@@ -155,7 +198,7 @@ class _Reading:
         raws = data.split(b"\n")
         if not raws[-1]:
             raws.pop()
-        if len(raws) > HEAD_LINES + TAIL_LINES:
+        if len(raws) > MAX_WHOLE_LINES:
             return False
         self.n_lines = len(raws)
         self.is_cut = data[-1:] != b"\n"

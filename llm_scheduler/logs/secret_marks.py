@@ -46,6 +46,8 @@ _QUICK = (
     r":(?:[0-9]{4,5}|\*):[A-Za-z0-9_*-]+:|PRIVATE|Private-|[A-Za-z0-9+/]{48}",
     UNSEEN,
 )
+PRECISE = f"{PREFILTER}|{UNSEEN}"
+"""What `precise_search` looks for."""
 Search = Callable[..., Any]
 
 
@@ -86,7 +88,7 @@ def quick_search() -> Search:
 @lru_cache(maxsize=1)
 def precise_search() -> Search:
     """Return what finds the first place that looks like a secret."""
-    return _compile(f"{PREFILTER}|{UNSEEN}")
+    return _compile(PRECISE)
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from llm_scheduler.logs.foreign_tracebacks import parse_foreign
+from llm_scheduler.logs.foreign_tracebacks import find_hints, parse_foreign
 from llm_scheduler.logs.models import LogLine, Traceback
 from llm_scheduler.logs.python_tracebacks import parse_python
 from llm_scheduler.logs.ranks import split_ranks
@@ -19,42 +19,58 @@ TracebackKey = tuple[object, ...]
 """What two prints of one traceback have in common."""
 
 
-def parse_tracebacks(lines: Sequence[LogLine]) -> tuple[Traceback, ...]:
+def parse_tracebacks(
+    lines: Sequence[LogLine], text: str | None = None, hints: Sequence[int] | None = None
+) -> tuple[Traceback, ...]:
     """Find the tracebacks in lines of one log.
 
     The lines may have gaps. A chain of exceptions is one traceback, the last of
     the chain, with the others behind ``cause``. A traceback that is printed
     several times, or by several ranks, comes once with its ``count``.
+
+    Parameters
+    ----------
+    lines
+        In the order of the log.
+    text
+        All of them joined, where it is at hand.
+    hints
+        What `find_hints` says of the text.
     """
-    found = find_tracebacks(lines)
+    found = find_tracebacks(lines, text, hints)
     return _collapse(found) if len(found) > 1 else tuple(found)
 
 
-def find_tracebacks(lines: Sequence[LogLine]) -> list[Traceback]:
+def find_tracebacks(
+    lines: Sequence[LogLine], text: str | None = None, hints: Sequence[int] | None = None
+) -> list[Traceback]:
     """Find every printed traceback, repeats too, in the order of the log."""
-    text = "\n".join([line.text for line in lines])
+    if text is None:
+        text = "\n".join([line.text for line in lines])
+    if hints is None:
+        hints = find_hints(text)
     found: list[Traceback] = []
     taken: set[int] = set()
     if "raceback (most recent" in text:
-        for prefix, own, numbers in split_ranks(lines):
-            for traceback in _find(own, "\n".join([line.text for line in own])):
+        for prefix, own, numbers in split_ranks(lines, text):
+            said = "\n".join([line.text for line in own])
+            for traceback in _find(own, said, find_hints(said)):
                 if traceback.exception:  # else the end may stand under another prefix
                     found.append(_renumber(traceback, numbers, prefix))
                     taken |= found[-1].lines
         if taken:
             lines = [line for line in lines if line.number not in taken]
-    found += _find(lines, text)
-    found.sort(key=lambda tb: (tb.first_line == 0, tb.first_line))
+            text = "\n".join([line.text for line in lines])
+    found += _find(lines, text, hints)
+    if len(found) > 1:
+        found.sort(key=lambda tb: (tb.first_line == 0, tb.first_line))
     return found
 
 
-def _find(lines: Sequence[LogLine], text: str) -> list[Traceback]:
+def _find(lines: Sequence[LogLine], text: str, hints: Sequence[int]) -> list[Traceback]:
     """Find the tracebacks of one stream of lines; `text` is all of them."""
-    found: list[Traceback] = []
-    used: set[int] = set()
-    if "raceback (most recent" in text or 'File "' in text:
-        found, used = parse_python(lines)
-    return found + parse_foreign(lines, used, text)
+    found, used = parse_python(lines, text)
+    return found + parse_foreign(lines, used, hints)
 
 
 def _renumber(traceback: Traceback, numbers: Mapping[int, int], rank: str) -> Traceback:

@@ -67,6 +67,9 @@ def test_engines_find_the_same_lines_and_places(data, repeats):
     assert places.count(places[0]) == len(places)
     strong = [make_strong_engine(name).find_lines(data, 0, len(data)) for name in INSTALLED]
     assert strong.count(strong[0]) == len(strong)
+    for engine in engines:
+        lines = {data.rfind(b"\n", 0, place) + 1 for place in engine.find_places(data)}
+        assert lines == set(found[0])
 
 
 @settings(max_examples=60, deadline=None)

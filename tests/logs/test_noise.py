@@ -151,6 +151,9 @@ class CountingEngine:
         self.n_bytes += end - start
         return found
 
+    def find_places(self, data):
+        return self._engine.find_places(data)
+
     def find_span(self, data, pos):
         return self._engine.find_span(data, pos)
 
