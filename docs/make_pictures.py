@@ -1,7 +1,8 @@
 """Make the pictures of README and docs anew, from a demo that really runs.
 
 Usage: ``python docs/make_pictures.py [--no-browser]``. Writes ``docs/_static/demo.svg``,
-``docs/examples/demo.txt`` and, where Chromium and playwright are installed, the failures
+``docs/examples/demo.txt``, ``docs/examples/demo-llm.txt`` (a failure mended with a
+scripted model) and, where Chromium and playwright are installed, the failures
 panel as JupyterLab shows it: ``docs/_static/panel-light.png`` and ``panel-dark.png``.
 """
 
@@ -32,6 +33,8 @@ from llm_scheduler.cli.demo import report, run_demo
 from llm_scheduler.diagnosis.groups import FailureGroup
 from llm_scheduler.managers.demo import DemoResult
 from llm_scheduler.managers.failure_store import FailureStore
+from llm_scheduler.testing.scripted_model import ScriptedModel
+from llm_scheduler.testing.scripted_model_files import find_script, read_script
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 96
@@ -83,6 +86,7 @@ def main() -> int:
             print("The demo did not do what it should:", *result.surprises, sep="\n  ")
             return 1
         make_terminal_pictures(_neutral_result(result, work))
+        make_talk(work)
         if not args.no_browser:
             make_panel_pictures(work)
         os.chdir(DOCS)
@@ -100,6 +104,27 @@ def make_terminal_pictures(result: DemoResult) -> None:
     # A picture must not load a font from somebody else's server.
     svg = re.sub(r"@font-face\s*{[^}]*}", "", svg).replace("Fira Code", "DejaVu Sans Mono")
     _write(DOCS / "_static" / "demo.svg", svg)
+
+
+def make_talk(work: Path) -> None:
+    """Run the demo with a scripted model, and write what follows its report."""
+    with ScriptedModel() as model:
+        for when, steps in read_script(find_script(Path("demo"))):
+            model.script(*steps, when=when)
+        command = [sys.executable, "-m", "llm_scheduler", "demo", "--folder", "demo", "--plain"]
+        command += ["--llm", "scripted", "--base-url", model.base_url, "--yes"]
+        environment = os.environ | {
+            "COLUMNS": "86",
+            "NO_COLOR": "1",
+            "LLM_SCHEDULER_STATE_DIR": str(work / "state"),
+        }
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, cwd=work
+        )
+        port = str(model.port)
+    text = done.stdout[done.stdout.index("Job 14 (") :].partition("Cleaning up")[0]
+    text = text.replace(str(work), "~").replace(port, "8000")
+    _write(DOCS / "examples" / "demo-llm.txt", text.rstrip() + "\n")
 
 
 def _record(result: DemoResult, *, max_groups: int | None = None) -> Console:

@@ -46,6 +46,7 @@ class FollowUp:
         """Attempts about which the model was asked, without an answer so far."""
         self._is_busy = False
         self._model: ModelDiagnoses | None = None
+        self._closing: threading.Thread | None = None
         self._taking: set[asyncio.Task[None]] = set()
 
     @property
@@ -65,7 +66,6 @@ class FollowUp:
         self._wake = asyncio.Event()
         self._wake.set()
         try:
-            await self._check_model()
             while True:
                 await self._wake.wait()
                 self._is_busy = True
@@ -86,9 +86,16 @@ class FollowUp:
             self._seen -= self._asked
             self._asked.clear()
             # In a thread, as it waits for what breaks off.
-            threading.Thread(target=model.close, daemon=True).start()
+            self._closing = threading.Thread(target=model.close, daemon=True)
+            self._closing.start()
 
-    async def _check_model(self) -> None:
+    def close(self) -> None:
+        """Wait until nothing of what was asked is under way any more; blocks."""
+        self.cancel()
+        if self._closing is not None:
+            self._closing.join()
+
+    async def check_model(self) -> None:
         """Say at once, not at the first failure, that the model can't be asked."""
         if not self._manager.settings.has_model:
             return

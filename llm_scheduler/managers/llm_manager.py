@@ -84,6 +84,8 @@ class LLMManager(ChatManager):
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
         self._follow_up = FollowUp(self)
+        self._is_checked = False
+        self._checking: asyncio.Task[None] | None = None
         self._rules.add(self._failures.values())
 
     # -- what people and panels read ---------------------------------------------
@@ -328,6 +330,9 @@ class LLMManager(ChatManager):
         are on their way.
         """
         self._rules.warm_up()
+        if not self._is_checked:
+            self._is_checked = True
+            self._checking = asyncio.get_running_loop().create_task(self._follow_up.check_model())
 
     async def _manage(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -339,7 +344,14 @@ class LLMManager(ChatManager):
         """End the workers and the loop; what is pending is taken up at the next start."""
         self._rules.cancel()
         self._follow_up.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
         return super().cancel()
+
+    def close_assistant(self) -> None:
+        """Stop all turns; what was said and decided stays."""
+        self._follow_up.close()  # it uses the same files
+        super().close_assistant()
 
     async def _take_rules_diagnosis(self, failure: Failure, diagnosis: Diagnosis) -> None:
         await self.take_diagnosis(failure, diagnosis)

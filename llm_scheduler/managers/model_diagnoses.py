@@ -6,7 +6,6 @@ A model that hangs, fails or floods can therefore not delay the loop that runs t
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.agent.loop import AgentLoop
@@ -83,8 +82,9 @@ class ModelDiagnoses:
 
     def close(self) -> None:
         """End what is under way; what was found stays."""
-        with suppress(UsageError):
-            self._loop.close()
+        if self._queue is not None:
+            self._queue.cancel()  # else the end of one begins the next
+        self._loop.close()
 
     async def _add(self, group_key: str, failures: list[Failure]) -> None:
         try:

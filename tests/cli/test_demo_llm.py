@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from llm_scheduler.testing.scripted_model import ScriptedModel
 from llm_scheduler.testing.scripted_model_files import find_script, read_script
+from tests.doc_examples import ROOT
 
 
 def test_a_failure_is_mended_with_the_model_and_the_change_is_undone(cli, tmp_path):
@@ -14,7 +16,7 @@ def test_a_failure_is_mended_with_the_model_and_the_change_is_undone(cli, tmp_pa
         for when, steps in read_script(find_script(Path("demo"))):
             model.script(*steps, when=when)
         options = ["--llm", "scripted", "--base-url", model.base_url, "--yes", "--plain"]
-        done = cli("demo", "--folder", "d", *options)
+        done = cli("demo", "--folder", "d", *options, env={"COLUMNS": "86"})
     assert done.returncode == 0, done.stdout + done.stderr
     text = " ".join(done.stdout.split())
     for part in (
@@ -25,6 +27,12 @@ def test_a_failure_is_mended_with_the_model_and_the_change_is_undone(cli, tmp_pa
     ):
         assert part in text, done.stdout
     assert "weights = [0.0, 0.0, 0.0]" in (tmp_path / "d/demo_physics.py").read_text()
+    shown = (ROOT / "docs/examples/demo-llm.txt").read_text().splitlines()
+    # Paths, ports and numbers differ from machine to machine.
+    differ = re.compile(r"demo_physics|http|ap-\d|\[u\]ndo")
+    same = {line.rstrip() for line in shown if not differ.search(line)}
+    assert len(same) > 10
+    assert same <= {line.rstrip() for line in done.stdout.splitlines()}
     listed = cli("changes", "--run", "d", "--json", "list")
     changes = [json.loads(line) for line in listed.stdout.splitlines()]
     assert [change["by"] for change in changes] == ["approval", "undo"]
