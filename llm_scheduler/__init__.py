@@ -25,6 +25,7 @@ _HOME = {
     "MultiRunManager": "llm_scheduler.managers.multi_run_manager",
     "Remedy": "llm_scheduler.diagnosis.models",
     "RunManager": "llm_scheduler.managers.run_manager",
+    "chat_widget": "llm_scheduler.widgets.chat",
     "diagnose_log": "llm_scheduler.diagnosis",
     "digest_log": "llm_scheduler.logs",
     "fingerprint": "llm_scheduler.logs",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from llm_scheduler.managers.multi_run_manager import MultiRunManager
     from llm_scheduler.managers.run_manager import RunManager
     from llm_scheduler.managers.slurm_run import slurm_run
+    from llm_scheduler.widgets.chat import chat_widget
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ PUBLIC = {
     "Remedy",
     "RunManager",
     "__version__",
+    "chat_widget",
     "diagnose_log",
     "digest_log",
     "fingerprint",

@@ -227,6 +227,20 @@ class Agent:
         check_thread_id(thread_id)
         return await self._loop.call(self._read_history(thread_id))
 
+    async def take_back(self, thread_id: str, message_id: str) -> None:
+        """Forget a message and all after it; what was proposed there is rejected.
+
+        Changes that were made stay, and can be undone.
+
+        Raises
+        ------
+        UsageError
+            There is no such message.
+
+        """
+        check_thread_id(thread_id)
+        await self._loop.call(self._turns.take_back(thread_id, message_id))
+
     async def delete(self, thread_id: str) -> None:
         """Forget a conversation; what it proposed and is not decided is rejected."""
         check_thread_id(thread_id)

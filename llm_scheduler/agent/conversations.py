@@ -26,7 +26,13 @@ from llm_scheduler.agent.checkpoints import PruningSaver, open_saver
 from llm_scheduler.agent.context import describe_start
 from llm_scheduler.agent.gate import Gate, describe_outcome, is_open
 from llm_scheduler.agent.graph import make_graph, read_system_prompt
-from llm_scheduler.agent.history import MARK, NOT_ANSWERED, mark_of, unanswered_calls
+from llm_scheduler.agent.history import (
+    MARK,
+    NOT_ANSWERED,
+    calls_of,
+    mark_of,
+    unanswered_calls,
+)
 from llm_scheduler.agent.history_items import make_items
 from llm_scheduler.agent.model_calls import Asking, ModelCalls
 from llm_scheduler.agent.model_choice import close_models, find_context_tokens, make_models
@@ -34,6 +40,7 @@ from llm_scheduler.agent.rule_answers import RuleAnswers, RuleTalk
 from llm_scheduler.agent.summaries import SHORT_OUTPUT
 from llm_scheduler.agent.turns import Turn, TurnStatus
 from llm_scheduler.agent.untrusted import cut_middle
+from llm_scheduler.errors import UsageError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -302,6 +309,29 @@ class Conversations:
             thread_id, call_id
         )
         return await asyncio.to_thread(make_items, messages, find)
+
+    async def take_back(self, thread_id: str, message_id: str) -> set[str]:
+        """Remove a message and all after it; returns the ids of the tool calls in them.
+
+        Raises
+        ------
+        UsageError
+            There is no such message.
+
+        """
+        snapshot = await self._look(thread_id)
+        assert self._graph is not None
+        messages: list[BaseMessage] = list(snapshot.values.get("messages", ()))
+        places = [i for i, message in enumerate(messages) if message.id == message_id]
+        if not places:
+            raise UsageError("This message is not in the conversation any more.")
+        gone = messages[places[0] :]
+        removals = [RemoveMessage(id=str(message.id)) for message in gone]
+        # As if it came from outside: nothing that was about to happen goes on.
+        await self._graph.aupdate_state(
+            _config(thread_id), {"messages": removals}, as_node="__start__"
+        )
+        return {str(call["id"]) for message in gone for call in calls_of(message)}
 
     async def delete(self, thread_id: str) -> None:
         """Remove all messages of a thread."""

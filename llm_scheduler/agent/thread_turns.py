@@ -247,6 +247,22 @@ class ThreadTurns:
         except Exception:
             log.exception("thread %r could not be taken up again", thread_id)
 
+    async def take_back(self, thread_id: str, message_id: str) -> None:
+        """Forget a message and all after it; what is not decided there is rejected."""
+        conversations = await self._open()
+        async with self._locks.hold(thread_id):
+            calls = await conversations.take_back(thread_id, message_id)
+            for approval in await asyncio.to_thread(self._desk.pending, thread_id):
+                if approval.call_id in calls:
+                    settled = await asyncio.to_thread(
+                        self._desk.decide,
+                        approval.id,
+                        "reject",
+                        message="The message that led to it was taken back.",
+                    )
+                    self._tell(settled, ApprovalSettled)
+            self._latest.pop(thread_id, None)
+
     async def forget(self, thread_id: str) -> None:
         """Delete a thread; what it proposed and is not decided is rejected."""
         self.cancel_thread(thread_id)

@@ -1,5 +1,28 @@
 """Test doubles that other packages may use too; nothing else here imports them.
 
-`scripted_model.ScriptedModel` is a model server whose answers a test writes down,
-`fake_llm_manager.FakeLLMManager` a manager of failures that a test feeds.
+`ScriptedModel` is a model server whose answers a test writes down (its steps are in
+`llm_scheduler.testing.scripted_model`), `FakeLLMManager` a manager of failures that a test
+feeds.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "FakeLLMManager": "llm_scheduler.testing.fake_llm_manager",
+    "ScriptedModel": "llm_scheduler.testing.scripted_model",
+}
+__all__ = ["FakeLLMManager", "ScriptedModel"]
+
+if TYPE_CHECKING:
+    from llm_scheduler.testing.fake_llm_manager import FakeLLMManager
+    from llm_scheduler.testing.scripted_model import ScriptedModel
+
+
+def __getattr__(name: str) -> Any:
+    # When first used: `python -m llm_scheduler.testing.scripted_model` is a program, too.
+    if name not in _HOME:
+        raise AttributeError(f"module 'llm_scheduler.testing' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
