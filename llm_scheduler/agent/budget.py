@@ -30,6 +30,7 @@ _ADD = """INSERT INTO spending VALUES (?, ?, ?, ?, ?) ON CONFLICT (period) DO UP
     money = max(0, money + excluded.money)"""
 KEPT_DAYS = 40
 _PER = 1_000_000
+_UNBOUNDED = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,47 @@ class Budget:
             self._drop_old(db)
         return held
 
+    def extend(self, held: Reservation, output_tokens: int) -> int:
+        """Count more output of a call that goes on; returns how much of it is within the limits.
+
+        Raises
+        ------
+        BudgetSpent
+            Nothing is left.
+
+        """
+        with self._database.transaction() as db:
+            granted = output_tokens
+            for limit, used in self._used(db):
+                granted = min(granted, self._room(limit, used))
+                if granted <= 0:
+                    raise BudgetSpent(_say_spent(limit, used))
+            for period in held.periods:
+                db.execute(_ADD, (period, 0, 0, granted, self._price(0, granted)))
+        held.output_tokens += granted
+        return granted
+
+    def output_room(self) -> int | None:
+        """Return how many tokens may still be written; ``None`` without a limit on them."""
+        with self._database.transaction() as db:
+            rooms = [self._room(limit, used) for limit, used in self._used(db)]
+        bounded = [room for room in rooms if room < _UNBOUNDED]
+        return max(0, min(bounded)) if bounded else None
+
+    def _room(self, limit: _Limit, used: float) -> int:
+        """Return how many tokens of output fit under one limit."""
+        if limit.unit == "tokens":
+            return int(limit.size - used)
+        price = self.settings.output_price or 0.0
+        if limit.unit == "money" and price > 0:
+            return int((limit.size - used) / price * _PER)
+        return _UNBOUNDED
+
+    def _used(self, db: sqlite3.Connection) -> Iterator[tuple[_Limit, float]]:
+        totals = {"run": self._read(db, self._run), "day": self._read(db, self._day())}
+        for limit in self._limits():
+            yield limit, getattr(totals[limit.period], limit.unit)
+
     def settle(self, held: Reservation, input_tokens: int, output_tokens: int) -> None:
         """Put right what a call was expected to take; only the first time counts."""
         if not held.is_open:
@@ -200,9 +242,7 @@ class Budget:
                     yield _Limit(setting, unit, period, size)
 
     def _check(self, db: sqlite3.Connection, tokens: int, money: float) -> None:
-        totals = {"run": self._read(db, self._run), "day": self._read(db, self._day())}
-        for limit in self._limits():
-            used = getattr(totals[limit.period], limit.unit)
+        for limit, used in self._used(db):
             if limit.unit == "money" and self.money_of(0, 0) is None:
                 # Nothing could be counted, and the limit would hold nothing.
                 raise BudgetSpent(

@@ -10,8 +10,10 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from pydantic import SecretStr
 
 from llm_scheduler.agent.model_choice import describe_model, hide, name_model
 from llm_scheduler.config import LLMSettings
@@ -62,6 +64,21 @@ _PUBLIC = {
 _WORTH_ASKING_AGAIN = frozenset({"rate-limit", "timeout", "cut", "refused"})
 _HTTP_OVERLOADED = 529
 _HTTP_TIMEOUTS = frozenset({408, 504, 524})
+
+
+_keys: set[str] = set()
+"""Of the clients that were used in this process, wherever they had them from."""
+_MIN_KEY = 6
+"""Shorter ones stand for "none"."""
+
+
+def remember_keys(models: Iterable[Any]) -> None:
+    """Note the keys of clients, so that no server that repeats one makes it known."""
+    for model in models:
+        for name in getattr(type(model), "model_fields", ()):
+            value = getattr(model, name, None)
+            if isinstance(value, SecretStr) and len(value.get_secret_value()) >= _MIN_KEY:
+                _keys.add(value.get_secret_value())
 
 
 def explain_failure(exc: BaseException, settings: LLMSettings, *, model: str = "") -> ModelError:
@@ -250,7 +267,8 @@ def _quote_server(exc: BaseException, settings: LLMSettings) -> str:
         text = str(inner.get("message") or "") if isinstance(inner, dict) else str(inner)
     text = text or str(getattr(exc, "message", "") or exc)
     key = settings.api_key.get_secret_value() if settings.api_key is not None else None
-    text = hide(redact(text[:5000]), [key])
+    # Before anything is cut: of half a key nobody would know what it is.
+    text = redact(hide(text, [key, *_keys])[:5000])
     lines = (clean_line(line.encode(errors="replace")).strip() for line in text.splitlines())
     first = next((line for line in lines if line), "")
     if first.lower().startswith(("<!doctype", "<html")):

@@ -11,13 +11,20 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_scheduler.agent.budget import Budget, Reservation
 from llm_scheduler.agent.model_choice import name_of
-from llm_scheduler.agent.model_errors import explain_failure, retry_after_s
-from llm_scheduler.agent.usage import EXPECTED_OUTPUT_TOKENS, count_usage, text_of
+from llm_scheduler.agent.model_errors import explain_failure, remember_keys, retry_after_s
+from llm_scheduler.agent.usage import (
+    EXPECTED_OUTPUT_TOKENS,
+    count_usage,
+    estimate_tokens,
+    text_of,
+    written_in,
+)
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import BudgetSpent, ModelError, StoreError
 
@@ -34,6 +41,8 @@ LONGEST_RETRY_AFTER_S = 60.0
 """A server that asks for more is given up: nobody waits that long for an answer."""
 MAX_ANSWER_CHARS = 400_000
 """Of one answer; more is no answer but a fault."""
+NEAR_TOKENS = 32_000
+"""With less than this left, the server is told where to stop."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,7 @@ async def ask(
 
     """
     error: ModelError | None = None
+    remember_keys(models)
     for i, model in enumerate(models):
         if error is not None:
             on_notice(f"{error} Asking {name_of(model)!r} instead.")
@@ -153,24 +163,82 @@ async def _call_once(
 ) -> T:
     """Make one call within the time limit; what it took is counted however it ends."""
     held = _reserve(budget, input_tokens)
+    meter = Meter(budget, held)
+    token = _meter.set(meter)
     try:
         async with asyncio.timeout(settings.total_timeout_s) as limit:
             answer = await call(model)
     except BudgetSpent:
-        _settle(budget, held, 0, 0)
+        _settle(budget, held, input_tokens if meter.n_output else 0, meter.n_output)
         raise
     except Exception as exc:
         error = _explain(exc, settings, name_of(model))
         if limit.expired():
             error = _took_too_long(settings)
-        # The server has read what it then did not answer; a refusal costs nothing.
-        _settle(budget, held, input_tokens if error.kind in ("timeout", "answer") else 0, 0)
+        # The server has read what it then did not answer to the end; a refusal costs nothing.
+        is_refusal = not meter.n_output and error.kind not in ("timeout", "answer")
+        _settle(budget, held, 0 if is_refusal else input_tokens, meter.n_output)
         raise _Failed(error, exc) from exc
     except BaseException:  # cancelled: what was read by then is paid for
-        _settle(budget, held, input_tokens, 0)
+        _settle(budget, held, input_tokens, meter.n_output)
         raise
+    finally:
+        _meter.reset(token)
     _settle(budget, held, *count_usage(answer, input_tokens))
     return answer
+
+
+class Meter:
+    """Counts what a call writes while it is written, so that a limit holds in its middle.
+
+    Parameters
+    ----------
+    budget
+        With the limits; ``None`` for none.
+    held
+        What was counted for the call before it was made.
+
+    """
+
+    def __init__(self, budget: Budget | None, held: Reservation | None) -> None:
+        self._budget = budget
+        self._held = held
+        self.n_output = 0
+        """Tokens, as an estimate."""
+
+    def add(self, n_tokens: int) -> None:
+        """Count more; raises `BudgetSpent` when it is over a limit."""
+        self.n_output += n_tokens
+        if self._budget is None or self._held is None:
+            return
+        while self.n_output > self._held.output_tokens:
+            self._budget.extend(self._held, EXPECTED_OUTPUT_TOKENS)
+
+    def room(self) -> int | None:
+        """Return how much may be written in all; ``None`` without a limit that is near."""
+        if self._budget is None or self._held is None:
+            return None
+        left = self._budget.output_room()
+        if left is None or left > NEAR_TOKENS:
+            return None
+        return left + self._held.output_tokens
+
+
+_meter: ContextVar[Meter | None] = ContextVar("meter", default=None)
+
+
+def output_bound(model: Any) -> dict[str, int]:
+    """Return the argument that lets a server end an answer where the budget ends.
+
+    For those of whose clients we know its name, and only near the limit: some models think
+    at length before they write.
+    """
+    meter = _meter.get()
+    classes = {cls.__name__ for cls in type(getattr(model, "bound", model)).__mro__}
+    if meter is None or not classes & {"BaseChatOpenAI", "ChatAnthropic"}:
+        return {}
+    room = meter.room()
+    return {} if room is None else {"max_tokens": max(1, room)}
 
 
 def _reserve(budget: Budget | None, input_tokens: int) -> Reservation | None:
@@ -228,6 +296,8 @@ async def bounded_stream(
                     raise _took_too_long(settings) from exc
                 raise _went_silent(settings) from exc
             n_chars += len(text_of(chunk))
+            if (meter := _meter.get()) is not None:
+                meter.add(estimate_tokens(written_in(chunk)))
             if n_chars > max_chars:
                 raise ModelError(
                     f"The answer of the model is longer than {max_chars:,} characters; "

@@ -63,6 +63,15 @@ def text_of(message: Any) -> str:
     return "".join(part for part in parts if isinstance(part, str))
 
 
+def written_in(chunk: Any) -> str:
+    """Return all that a piece of an answer took to write: text, thoughts, tool calls."""
+    parts = [text_of(chunk)]
+    parts += [str(call.get("args") or "") for call in getattr(chunk, "tool_call_chunks", ())]
+    more = getattr(chunk, "additional_kwargs", None) or {}
+    parts.append(str(more.get("reasoning_content") or ""))
+    return "".join(parts)
+
+
 def _as_count(value: Any) -> int:
     """Return a number that a server gave, which may be anything."""
     return value if isinstance(value, int) and 0 <= value < 1 << 40 else 0

@@ -14,12 +14,13 @@ import pytest
 from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.database import AgentDatabase
 from llm_scheduler.agent.model_choice import close_models, make_models
-from llm_scheduler.agent.retries import Patience, ask, bounded_stream
+from llm_scheduler.agent.retries import Patience, ask, bounded_stream, output_bound
 from llm_scheduler.agent.usage import text_of
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import BudgetSpent, ModelError, StoreError
 from llm_scheduler.testing.scripted_model import (
     ScriptedModel,
+    call_tools,
     cut,
     fault,
     find_closed_port,
@@ -29,6 +30,7 @@ from llm_scheduler.testing.scripted_model import (
     no_choices,
     no_usage,
     not_json,
+    raw_tool,
     say,
     stall,
     truncated,
@@ -54,7 +56,8 @@ class Asked:
             if not streams:
                 return await model.ainvoke("why?")
             whole = None
-            async for chunk in bounded_stream(model.astream("why?"), self.settings):
+            bound: dict[str, Any] = dict(output_bound(model))
+            async for chunk in bounded_stream(model.astream("why?", **bound), self.settings):
                 whole = chunk if whole is None else whole + chunk
             return whole
 
@@ -198,7 +201,9 @@ async def test_every_try_is_counted(
     await Asked(settings, budget).run(input_tokens=50)
     spent = budget.spent().run
     assert spent.calls == 3
-    assert spent.tokens == model.requests[2].input_tokens + 2  # as the server counts
+    # What was read of the second by then, and the third as the server counts.
+    read = spent.tokens - model.requests[2].input_tokens - 2
+    assert 50 <= read < 100
 
 
 async def test_without_the_servers_count_it_is_estimated(
@@ -220,7 +225,62 @@ async def test_what_was_read_but_not_answered_is_counted(
     budget = Budget(database, settings, run_id="r")
     with pytest.raises(ModelError):
         await Asked(settings, budget).run(input_tokens=77)
-    assert budget.spent().run.tokens == 77
+    spent = budget.spent().run
+    assert spent.input_tokens == 77
+    assert (spent.output_tokens > 0) == (name == "stalls")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        huge(390_000),
+        cut("x " * 90_000, after_chars=170_000),
+        stall("x " * 90_000, after_chars=170_000),
+        call_tools(raw_tool("f", '{"a": "' + "z" * 300_000)),
+    ],
+    ids=["huge", "cut", "stalls", "endless tool call"],
+)
+@pytest.mark.parametrize(
+    "limits",
+    [{"tokens_per_run": 4000}, {"money_per_run": 0.04, "input_price": 2.0, "output_price": 10.0}],
+    ids=["tokens", "money"],
+)
+async def test_an_answer_ends_where_the_budget_ends(
+    model: ScriptedModel, settings_for: Any, database: AgentDatabase, step: Any, limits: Any
+) -> None:
+    model.script(step)
+    settings = settings_for(model, timeout_s=0.5, **limits)
+    budget = Budget(database, settings, run_id="r")
+    with pytest.raises(BudgetSpent, match=next(iter(limits))):
+        await Asked(settings, budget).run(input_tokens=100)
+    spent = budget.spent().run
+    # One piece of a stream may be over it; the next is not read.
+    assert spent.tokens <= 4400
+    assert spent.output_tokens >= 3000
+    assert 0 < model.requests[0].body["max_completion_tokens"] <= 4000
+
+
+async def test_far_from_a_limit_the_server_is_not_told_where_to_stop(
+    model: ScriptedModel, settings_for: Any, database: AgentDatabase
+) -> None:
+    model.script(say("Because."))
+    settings = settings_for(model, tokens_per_run=1_000_000)
+    await Asked(settings, Budget(database, settings, run_id="r")).run()
+    assert "max_completion_tokens" not in model.requests[0].body
+
+
+async def test_a_key_of_a_client_that_a_server_repeats_is_not_shown(
+    model: ScriptedModel, settings_for: Any, database: AgentDatabase
+) -> None:
+    from langchain_openai import ChatOpenAI
+
+    key = "CorpKey77abcXYZqq"
+    model.script(fault(401, message=f"Incorrect API key provided: {key}."))
+    client = ChatOpenAI(model="mine", base_url=model.base_url, api_key=key, max_retries=0)
+    settings = settings_for(model, api_key=None)
+    with pytest.raises(ModelError) as caught:
+        await ask([client], lambda m: m.ainvoke("hi"), settings=settings, budget=None)
+    assert key not in str(caught.value)
 
 
 async def test_at_the_limit_nothing_is_sent(
