@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 DEMO_ARGS ?=
 export VENV PYTHON EXTRAS
 
-.PHONY: help demo test lint docs notebook pictures catalog clean
+.PHONY: help demo test lint docs notebook pictures catalog frontend clean
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -41,6 +41,10 @@ pictures: $(VENV)/.everything ## Make the pictures of README and docs anew from 
 
 catalog: $(VENV)/.package ## Make the snapshot of the causes anew after a change of their files
 	$(BIN)/python -c "from llm_scheduler.diagnosis.catalog import renew_snapshot; print(renew_snapshot())"
+
+frontend: $(VENV)/.package ## Build the chat panel's bundle anew after a change of its sources
+	$(BIN)/python frontend/make_wire.py
+	cd frontend && npm ci --no-audit --no-fund && npm run build
 
 clean: ## Remove the virtual environment and what was built
 	rm -rf $(VENV) docs/_build build dist

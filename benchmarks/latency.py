@@ -1,7 +1,7 @@
 """How soon a failed job is explained, and what that costs the jobs.
 
     python benchmarks/latency.py [--jobs 40] [--burst 500] [--starts 60] [--no-slurm]
-                                 [--only-model]
+                                 [--only-model] [--flow 200] [--rounds 7]
 
 Every figure is printed beside the limit or the peer it is measured against, in the
 same run. Jobs are small shell scripts that die with a Python traceback; on Slurm they
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,62 +27,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from adaptive_scheduler.server_support import RunManager as EngineRunManager
 
-from llm_scheduler.config import LLMSettings
+from benchmarks.failing_jobs import (
+    CAUSES,
+    START_LIMIT,
+    Ticks,
+    latencies,
+    make_script,
+    percentile,
+    report,
+)
+from benchmarks.latency_models import measure_models
 from llm_scheduler.engine.live_queue import read_live_queue
-from llm_scheduler.testing.scripted_model import ScriptedModel, fault, hang, repeat
 from tests import slurm_cluster
 from tests.managers.script_jobs import ScriptScheduler, make_learners, make_run, until
 from tests.managers.test_slurm_traps import ScriptSlurm
 
-CAUSES = (
-    ("NameError", "name 'spectrun' is not defined"),
-    ("KeyError", "'mu'"),
-    ("ModuleNotFoundError", "No module named 'kwant'"),
-    ("FileNotFoundError", "[Errno 2] No such file or directory: 'lead.h5'"),
-    ("ZeroDivisionError", "division by zero"),
-)
 LIMIT_S = 1.0
 TICK_LIMIT_S = 0.050
-START_LIMIT = 0.95
 SLURM_INTERVAL_S = 4.0
-
-
-def make_script(index: int, *, before: str = "") -> str:
-    """Return a script that ends with one of five tracebacks and notes the time of its end."""
-    name, message = CAUSES[index % len(CAUSES)]
-    return (
-        f"{before}\n"
-        "cat <<'LOG'\n"
-        "Traceback (most recent call last):\n"
-        f'  File "/home/ann/model.py", line {12 + index % len(CAUSES)}, in energy\n'
-        "    return spectrum(x)\n"
-        f"{name}: {message}\n"
-        "LOG\n"
-        'echo "ended at $(date +%s.%N)"\nexit 1\n'
-    )
-
-
-class Ticks:
-    """Times every callback that the event loop runs."""
-
-    def __init__(self) -> None:
-        self.wall_s: list[float] = []
-
-    @contextmanager
-    def watch(self):
-        """Time what runs inside."""
-        run = asyncio.events.Handle._run
-
-        def timed(handle: Any) -> None:
-            begin = time.perf_counter()
-            run(handle)
-            self.wall_s.append(time.perf_counter() - begin)
-
-        asyncio.events.Handle._run = timed
-        try:
-            yield self
-        finally:
-            asyncio.events.Handle._run = run
 
 
 async def explain_all(run: Any, n: int, limit_s: float = 300) -> dict[str, float]:
@@ -101,31 +63,6 @@ async def explain_all(run: Any, n: int, limit_s: float = 300) -> dict[str, float
     await run.finished(60)
     await run.close()
     return explained
-
-
-def latencies(run: Any, explained: dict[str, float]) -> list[float]:
-    """Seconds from the end of each job, as it noted it itself, to its diagnosis."""
-    found = []
-    for failure in run.llm_manager.failures():
-        text = Path(failure.log_files[0]).read_text()
-        ended_at = float(text.rpartition("ended at ")[2])
-        found.append(explained[failure.attempt] - ended_at)
-    return sorted(found)
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Return the value that this share of sorted values does not exceed."""
-    return values[min(len(values) - 1, int(share * len(values)))]
-
-
-def report(name: str, value: float, limit: float, unit: str, *, at_most: bool = True) -> bool:
-    """Print a figure beside its limit."""
-    good = value <= limit if at_most else value >= limit
-    sign = "<=" if at_most else ">="
-    ratio = value / limit
-    verdict = "ok" if good else "NOT REACHED"
-    print(f"{name:<58} {value:8.3f} {unit:<2} ({sign} {limit:g}; ratio {ratio:.2f}) {verdict}")
-    return good
 
 
 def measure_local_latency(folder: Path, n: int) -> bool:
@@ -272,73 +209,6 @@ def measure_starts(folder: Path, n: int, *, slurm: bool, rounds: int = 9) -> boo
     return report(name, ratio, START_LIMIT, "", at_most=False)
 
 
-def run_with(folder: Path, n: int, model: ScriptedModel | None) -> dict[str, float]:
-    """Start n jobs that fail while some model, or none, is asked about them."""
-    scripts = [make_script(i, before=f"sleep {0.2 * (i % 5):.1f}") for i in range(n)]
-    llm: Any = "offline"
-    if model is not None:
-        llm = LLMSettings(model="scripted", base_url=model.base_url, api_key="none")
-    run = make_run(folder, scripts, max_simultaneous_jobs=n, llm=llm)
-    ticks = Ticks()
-
-    async def go() -> dict[str, float]:
-        explained: dict[str, float] = {}
-
-        def note() -> None:
-            for failure in run.llm_manager.failures():
-                if failure.diagnosis is not None:
-                    explained.setdefault(failure.attempt, time.time())
-
-        run.llm_manager.subscribe(note)
-        with ticks.watch():
-            begin = time.perf_counter()
-            run.start()
-            await until(lambda: run.job_manager.n_started == n, 300)
-            started_s = time.perf_counter() - begin
-            await until(lambda: len(explained) == n, 300)
-        if model is not None:
-            await until(lambda: model.requests, 60)  # else this would measure nothing
-        found = latencies(run, explained)
-        run.cancel()
-        await run.close()
-        return {
-            "job starts": started_s,
-            "exit to diagnosis": percentile(found, 0.95),
-            "ticks of the event loop": percentile(sorted(ticks.wall_s), 0.99),
-        }
-
-    try:
-        return asyncio.run(go())
-    finally:
-        run.scheduler.close()
-
-
-def measure_models(folder: Path, n: int, rounds: int = 7) -> bool:
-    """Measure what a model that hangs, or always fails, costs the jobs; rounds take turns."""
-    kinds = ("none", "hangs", "fails")
-    measured: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
-    for i in range(rounds):
-        for kind in kinds[i % 3 :] + kinds[: i % 3]:
-            inner = folder / f"{i}-{kind}"
-            inner.mkdir()
-            if kind == "none":
-                measured[kind].append(run_with(inner, n, None))
-                continue
-            model = ScriptedModel()
-            model.script(repeat(hang() if kind == "hangs" else fault(500)))
-            try:
-                measured[kind].append(run_with(inner, n, model))
-            finally:
-                model.close()
-    good = True
-    for name in measured["none"][0]:
-        alone, *others = (statistics.median(got[name] for got in measured[k]) for k in kinds)
-        for kind, value in zip(kinds[1:], others, strict=True):
-            text = f"a model that {kind}: {name}, without / with"
-            good &= report(text, alone / value, START_LIMIT, "", at_most=False)
-    return good
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--jobs", type=int, default=40)
@@ -346,6 +216,8 @@ def main() -> int:
     parser.add_argument("--starts", type=int, default=60)
     parser.add_argument("--no-slurm", action="store_true")
     parser.add_argument("--only-model", action="store_true", help="only the part with models")
+    parser.add_argument("--flow", type=int, default=200, help="jobs of each run with a model")
+    parser.add_argument("--rounds", type=int, default=7, help="of the part with models")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     results = []
@@ -357,7 +229,7 @@ def main() -> int:
             return top / name
 
         os.environ["LLM_SCHEDULER_STATE_DIR"] = str(folder("state"))
-        results.append(measure_models(folder("models"), arguments.jobs))
+        results.append(measure_models(folder("models"), arguments.flow, arguments.rounds))
         if arguments.only_model:
             return 0 if all(results) else 1
         results.append(measure_local_latency(folder("local"), arguments.jobs))

@@ -9,21 +9,33 @@ the site's ``config.toml``, defaults.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from platformdirs import PlatformDirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from llm_scheduler.errors import ConfigError
+from llm_scheduler.model_places import join_layers, safe_url
+
+SettingsT = TypeVar("SettingsT", bound="LLMSettings")
 
 APP = "llm-scheduler"
 PREFIX = "LLM_SCHEDULER_"
 
 Mode = Literal["read-only", "approve", "yolo"]
+
+_KEY_VARIABLE = re.compile(r"[A-Z0-9_]*_(?:API_KEY|API_TOKEN|ACCESS_KEY|AUTH_TOKEN)")
+_LEAST_KEY = 8
+_LONGEST_SHOWN = 20
+"""Keys are longer; a value that long is not repeated in an error."""
+_LIKE_A_KEY = re.compile(r"(?:sk-|AIza|gsk_|xai-|hf_)[\w-]{16,}")
 
 
 class LLMSettings(BaseModel):
@@ -32,7 +44,8 @@ class LLMSettings(BaseModel):
     Nothing is sent to a model that is not named here.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error must not repeat what was given: it may be a key in the wrong place.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str | None = None
     """As ``init_chat_model`` takes it, for example ``"openai:gpt-4.1"``; ``None``
@@ -41,8 +54,9 @@ class LLMSettings(BaseModel):
     """Of an OpenAI-compatible server (vLLM, llama.cpp, Ollama); `model` is then the
     name that it knows."""
     api_key: SecretStr | None = Field(default=None, repr=False)
-    """Without it, the provider's own variable (``OPENAI_API_KEY``, ...) is used, except
-    with `base_url`: that key is for another server."""
+    """For the place that `model` and `base_url` name. Without it, the provider's own
+    variable (``OPENAI_API_KEY``, ...) is used, except with `base_url`: that key is for
+    another server."""
     api_key_file: Path | None = None
     """A file that holds the key and that only you can read."""
     chat_model: Any = Field(default=None, repr=False, exclude=True)
@@ -84,6 +98,19 @@ class LLMSettings(BaseModel):
     local file system. By default in the state folder, or in ``/var/tmp`` where that is
     on a network file system."""
 
+    @field_validator(
+        "api_key_file", "threads_dir", "roots", "state_dir", "catalog_dirs", check_fields=False
+    )
+    @classmethod
+    def _expand_home(cls, value: Path | tuple[Path, ...] | None) -> Any:
+        if isinstance(value, tuple):
+            return tuple(_expand(path) for path in value)
+        return value and _expand(value)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, safe_url(value) if name == "base_url" and value else value
+
     @property
     def has_model(self) -> bool:
         """Whether there is a model to ask."""
@@ -109,37 +136,63 @@ class Settings(LLMSettings):
 
         """
         env = os.environ if environment is None else environment
-        values: dict[str, Any] = {}
-        folders = [Path(folder) for folder in _folders(env)]
-        for folder in folders:
-            values |= _read_file(folder / "config.toml")
-        values |= _from_environment(env)
+        folders = _folders(env)
+        layers = [_read_file(folder / "config.toml") for folder in folders]
+        values: dict[str, Any] = reduce(join_layers, [*layers, _from_environment(env)])
         if not isinstance(values.get("catalog_dirs", []), list):
             raise ConfigError("Setting catalog_dirs must be a list of folders.")
         values["catalog_dirs"] = (
             *(folder / "catalog" for folder in folders if (folder / "catalog").is_dir()),
-            *(Path(entry).expanduser() for entry in values.get("catalog_dirs", ())),
+            *values.get("catalog_dirs", ()),
             *(Path(entry) for entry in env.get(PREFIX + "CATALOG", "").split(os.pathsep) if entry),
         )
         values.setdefault("state_dir", PlatformDirs(APP, appauthor=False).user_state_dir)
         _check(values)
-        for name in ("state_dir", "threads_dir", "api_key_file"):
-            if isinstance(values.get(name), str):
-                values[name] = Path(values[name]).expanduser()
-        values["roots"] = tuple(Path(root).expanduser() for root in values.get("roots", ()))
-        if values.get("api_key_file") and not values.get("api_key"):
-            values["api_key"] = read_key(values["api_key_file"])
         try:
-            return cls(**values)
+            settings = cls(**values)
         except ValidationError as exc:
             first = exc.errors()[0]
             name = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"Setting {name}={first['input']!r}: {first['msg']}.") from exc
+            # What was given is not repeated: it may be a key in the wrong place.
+            raise ConfigError(f"Setting {name}: {first['msg']}.") from None
+        return _with_key(settings)
 
     def llm(self, **changes: Any) -> LLMSettings:
-        """Return the part that concerns the model, with these values instead."""
+        """Return the part that concerns the model, with these values instead.
+
+        A key is for one place only: it is left out where `changes` name another one.
+
+        Raises
+        ------
+        ConfigError
+            The key's file can't be used.
+
+        """
         values = {name: getattr(self, name) for name in LLMSettings.model_fields}
-        return LLMSettings(**(values | changes))
+        return _with_key(LLMSettings(**join_layers(values, changes)))
+
+
+def own_places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Return the files and folders in which these settings lie, also those not there yet."""
+    env = os.environ if environment is None else environment
+    found = []
+    key_files: list[object] = [env.get(PREFIX + "API_KEY_FILE")]
+    for folder in _folders(env):
+        found += [folder / "config.toml", folder / "catalog"]
+        with suppress(ConfigError):
+            key_files.append(_read_file(folder / "config.toml").get("api_key_file"))
+    found += [_expand(Path(file)) for file in key_files if isinstance(file, str) and file]
+    return tuple(found)
+
+
+def keys_of_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the keys that variables such as ``OPENAI_API_KEY`` hold, to hide them."""
+    env = os.environ if environment is None else environment
+    return tuple(
+        value
+        for name, value in env.items()
+        if len(value) >= _LEAST_KEY and _KEY_VARIABLE.fullmatch(name)
+    )
 
 
 def read_key(path: Path) -> str:
@@ -164,6 +217,17 @@ def read_key(path: Path) -> str:
     return key
 
 
+def _with_key(settings: SettingsT) -> SettingsT:
+    """Return settings with the key that their file holds, unless they name one."""
+    if settings.api_key or not settings.api_key_file:
+        return settings
+    return settings.model_copy(update={"api_key": SecretStr(read_key(settings.api_key_file))})
+
+
+def _expand(path: Path) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path fails without a home
+
+
 def _check_private(path: Path, status: os.stat_result) -> None:
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise ConfigError(
@@ -182,12 +246,12 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _folders(env: Mapping[str, str]) -> list[str]:
+def _folders(env: Mapping[str, str]) -> list[Path]:
     """Folders with a ``config.toml``, the site's first."""
     if env.get(PREFIX + "CONFIG_DIR"):
-        return [env[PREFIX + "CONFIG_DIR"]]
+        return [Path(env[PREFIX + "CONFIG_DIR"])]
     dirs = PlatformDirs(APP, appauthor=False)
-    return [dirs.site_config_dir, dirs.user_config_dir]
+    return [Path(dirs.site_config_dir), Path(dirs.user_config_dir)]
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -213,8 +277,10 @@ def _check(values: Mapping[str, Any]) -> None:
             f"Setting {unknown[0]!r} is unknown; available: {', '.join(sorted(allowed))}.",
         )
     if values.get("mode", "approve") not in get_args(Mode):
+        given = str(values["mode"])
+        shown = f"={given!r}" if len(given) <= _LONGEST_SHOWN else ""
         raise ConfigError(
-            f"Setting mode={values['mode']!r} is unknown; available: {', '.join(get_args(Mode))}.",
+            f"Setting mode{shown} is unknown; available: {', '.join(get_args(Mode))}.",
         )
     if not isinstance(values.get("roots", []), list):
         raise ConfigError("Setting roots must be a list of folders.")
@@ -240,16 +306,16 @@ def make_llm_settings(llm: object, settings: Settings) -> LLMSettings:
         return settings.llm(model=None, chat_model=None, fallback=None)
     if llm == "auto":
         return settings.llm()
+    if isinstance(llm, str) and _LIKE_A_KEY.match(llm.strip()):
+        raise ConfigError("llm= was given what looks like a key; give the name of a model.")
     if isinstance(llm, str) and llm.strip():
         return settings.llm(model=llm.strip(), chat_model=None)
     if isinstance(llm, LLMSettings):
-        given = {name: getattr(llm, name) for name in llm.model_fields_set}
-        if given.get("api_key_file") and not given.get("api_key"):
-            given["api_key"] = SecretStr(read_key(given["api_key_file"]))
-        return settings.llm(**given)
+        return settings.llm(**{name: getattr(llm, name) for name in llm.model_fields_set})
     if callable(getattr(llm, "ainvoke", None)) and hasattr(llm, "bind_tools"):
         return settings.llm(model=None, chat_model=llm)
+    given = repr(llm) if llm == "" else type(llm).__name__
     raise ConfigError(
-        f"llm={llm!r} is no model. Give 'auto', 'offline', a name such as 'openai:gpt-4.1', "
-        "a LangChain chat model, or llm_scheduler.LLMSettings(...).",
+        f"llm= was given {given}, which is no model. Give 'auto', 'offline', a name such as "
+        "'openai:gpt-4.1', a LangChain chat model, or llm_scheduler.LLMSettings(...).",
     )

@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from llm_scheduler import config
-from llm_scheduler.config import LLMSettings, Settings, make_llm_settings
+from llm_scheduler.config import LLMSettings, Settings, make_llm_settings, own_places
 from llm_scheduler.errors import ConfigError
 
 KEY = "sk-very-secret-0123456789"
@@ -159,6 +159,19 @@ def test_the_key_is_never_shown(folder):
         assert KEY not in repr(shown)
         assert KEY not in str(shown)
         assert KEY not in shown.model_dump_json()
+
+
+def test_the_files_of_the_settings_are_known(site_and_user, folder):
+    site, user = site_and_user
+    (user / "config.toml").write_text('api_key_file = "/keys/mine"\n')
+    env = {"LLM_SCHEDULER_API_KEY_FILE": "/keys/other"}
+    named = {place for f in (site, user) for place in (f / "config.toml", f / "catalog")}
+    assert set(own_places(env)) == {*named, Path("/keys/mine"), Path("/keys/other")}
+    (folder / "config.toml").write_text("no toml")
+    assert own_places({"LLM_SCHEDULER_CONFIG_DIR": str(folder)}) == (
+        folder / "config.toml",
+        folder / "catalog",
+    )
 
 
 def test_auto_without_a_model_is_rules_only(folder):

@@ -13,8 +13,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.tool import tool_call
 
-from llm_scheduler.agent.history import MALFORMED, calls_of, new_call_id
-from llm_scheduler.agent.retries import bounded_stream
+from llm_scheduler.agent.history import MALFORMED, new_call_id, plain_name
+from llm_scheduler.agent.partial_json import bounded_parsing
+from llm_scheduler.agent.retries import bounded_stream, output_bound
 from llm_scheduler.agent.untrusted import make_writable
 from llm_scheduler.agent.usage import text_of
 from llm_scheduler.config import LLMSettings
@@ -28,6 +29,8 @@ MAX_CALLS = 20
 """Tool calls in one answer; more are not made."""
 _MAX_ARGUMENT_CHARS = 2_000_000
 _MAX_QUOTED = 500
+_MAX_PLACES = 500
+_MAX_DEPTH = 50
 _PLAIN_ID = re.compile(r"[\w.:|-]{1,64}", re.ASCII)
 
 
@@ -56,12 +59,24 @@ async def read_answer(
         It went silent, took too long, or answered nothing that can be used.
 
     """
+    with bounded_parsing():
+        return await _read_answer(model, messages, settings, say)
+
+
+async def _read_answer(
+    model: Runnable[Any, Any],
+    messages: Sequence[BaseMessage],
+    settings: LLMSettings,
+    say: Callable[[str, str], None],
+) -> AIMessage:
     message_id = f"answer-{uuid4().hex[:12]}"
     parts: list[str] = []
     rest: list[AIMessageChunk] = []
+    places: set[Any] = set()
     n_chars, is_cut = 0, False
+    bound: dict[str, Any] = dict(output_bound(model))
     stream: Any = bounded_stream(
-        model.astream(list(messages)), settings, max_chars=_MAX_ARGUMENT_CHARS
+        model.astream(list(messages), **bound), settings, max_chars=_MAX_ARGUMENT_CHARS
     )
     async with aclosing(stream) as chunks:
         async for chunk in chunks:
@@ -72,12 +87,14 @@ async def read_answer(
                 say(message_id, text)
             if _says_more(chunk):
                 rest.append(_without_text(chunk))
-                n_chars += sum(len(c.get("args") or "") for c in _call_chunks(chunk))
-            if n_chars >= MAX_ANSWER_CHARS:
+                n_chars += sum(len(c.get("args") or "") for c in rest[-1].tool_call_chunks)
+                places.update(c.get("index") for c in rest[-1].tool_call_chunks)
+            # Pieces are joined by their places, which takes quadratic time for many.
+            if n_chars >= MAX_ANSWER_CHARS or len(places) > _MAX_PLACES:
                 is_cut = True
                 break
     whole = add_ai_message_chunks(rest[0], *rest[1:]) if rest else AIMessageChunk(content="")
-    if is_cut and (whole.tool_calls or whole.invalid_tool_calls) and not parts:
+    if is_cut and whole.tool_call_chunks and not parts:
         raise ModelError("The model wrote a tool call without end; it was cut off.", kind="answer")
     return _as_message(whole, "".join(parts), message_id, is_cut=is_cut)
 
@@ -117,30 +134,54 @@ def name_calls(answer: AIMessage, is_used: Callable[[str], bool]) -> AIMessage:
 
 
 def _says_more(chunk: Any) -> bool:
-    return isinstance(chunk, AIMessageChunk) and bool(
-        chunk.tool_call_chunks
+    return isinstance(chunk, AIMessage) and bool(
+        chunk.tool_calls
+        or chunk.invalid_tool_calls
+        or (isinstance(chunk, AIMessageChunk) and chunk.tool_call_chunks)
         or chunk.usage_metadata
         or chunk.response_metadata
         or chunk.additional_kwargs
     )
 
 
-def _without_text(chunk: AIMessageChunk) -> AIMessageChunk:
+def _without_text(chunk: AIMessage) -> AIMessageChunk:
     # Pieces are joined pairwise, which takes quadratic time for a long text.
-    return chunk.model_copy(update={"content": ""})
+    if isinstance(chunk, AIMessageChunk):
+        return chunk.model_copy(update={"content": ""})
+    return AIMessageChunk(  # of a client that does not stream
+        content="",
+        tool_calls=chunk.tool_calls,
+        invalid_tool_calls=chunk.invalid_tool_calls,
+        usage_metadata=chunk.usage_metadata,
+        response_metadata=chunk.response_metadata,
+        additional_kwargs=chunk.additional_kwargs,
+    )
 
 
-def _call_chunks(chunk: AIMessageChunk) -> Sequence[Any]:
-    return chunk.tool_call_chunks
+def _calls_in(whole: AIMessageChunk) -> list[ToolCall]:
+    """Return the tool calls of an answer; what is not whole is malformed, never guessed."""
+    calls = []
+    for chunk in whole.tool_call_chunks:
+        raw = str(chunk["args"] or "")
+        try:
+            arguments = json.loads(raw, strict=False) if raw.strip() else {}
+        except (ValueError, RecursionError):
+            arguments = None
+        if not isinstance(arguments, dict) or _is_deep(arguments):
+            arguments = {MALFORMED: raw[:_MAX_QUOTED]}
+        name = plain_name(chunk["name"])
+        calls.append(tool_call(name=name, args=arguments, id=chunk["id"] or ""))
+    return calls
 
 
-def _as_message(whole: AIMessage, text: str, message_id: str, *, is_cut: bool) -> AIMessage:
-    calls = calls_of(whole.model_copy(update={"invalid_tool_calls": []}))
-    for bad in whole.invalid_tool_calls:
-        raw = str(bad.get("args") or "")
-        arguments = {MALFORMED: raw[:_MAX_QUOTED]} if raw.strip() else {}
-        name = calls_of(AIMessage("", invalid_tool_calls=[bad]))[0]["name"]
-        calls.append(tool_call(name=name, args=arguments, id=bad.get("id") or ""))
+def _is_deep(value: Any, n_left: int = _MAX_DEPTH) -> bool:
+    """Whether a value is nested so deeply that a thread could not keep it."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return n_left == 0 or any(_is_deep(each, n_left - 1) for each in inner)
+
+
+def _as_message(whole: AIMessageChunk, text: str, message_id: str, *, is_cut: bool) -> AIMessage:
+    calls = _calls_in(whole)
     if not text.strip() and not calls:
         refusal = whole.additional_kwargs.get("refusal")
         text = refusal if isinstance(refusal, str) else text

@@ -55,6 +55,8 @@ class Call:
     tool: str
     arguments: Mapping[str, Any]
     reason: str
+    must_ask: bool = False
+    """Whether only the user may allow it, whatever the mode and the rules are."""
 
     @property
     def signature(self) -> str:
@@ -94,6 +96,7 @@ class Row:
             tool,
             words["arguments"],
             words["reason"],
+            bool(words.get("must_ask")),
         )
 
     def as_approval(self) -> Approval:
@@ -152,7 +155,7 @@ class ApprovalTable:
                     signature or call.signature,
                     hash_effect(plan),
                     datetime.now(UTC).isoformat(),
-                    _pack(call.arguments, call.reason),
+                    _pack(call),
                     plan,
                 ),
             )
@@ -206,6 +209,7 @@ class ApprovalTable:
             for row in rows
             if row.status in ("approved", "done")
             for state in read_plan(row.plan)["before"]
+            if state["what"] != "learner"
         }
         return Tally(sum(row.status != "void" for row in rows), frozenset(targets))
 
@@ -218,6 +222,17 @@ class ApprovalTable:
                 (call.thread_id, call.turn_id, call.signature, hash_effect(plan)),
             ).fetchone()
         return None if row is None else str(row[0])
+
+    def is_refused(self, call: Call, plan: bytes) -> bool:
+        """Whether the same was rejected before, in any turn, and not approved since."""
+        with self._database.transaction() as db:
+            rejected, approved = db.execute(
+                "SELECT MAX(CASE WHEN status = 'rejected' THEN decided_at END),"
+                " MAX(CASE WHEN status = 'done' AND made_by = 'approval' AND effect = ?1"
+                " THEN decided_at END) FROM approvals WHERE effect = ?1 OR signature = ?2",
+                (hash_effect(plan), call.signature),
+            ).fetchone()
+        return rejected is not None and (approved is None or rejected > approved)
 
     def same_pending(self, row: Row) -> list[Row]:
         """Return the earlier ones of the thread that wait and would do the same."""
@@ -250,12 +265,12 @@ class ApprovalTable:
                 (status, message, by, replaced_by, change, decided_at, number),
             )
 
-    def set_plan(self, number: int, arguments: Mapping[str, Any], reason: str, plan: bytes) -> None:
+    def set_plan(self, number: int, call: Call, plan: bytes) -> None:
         """Put what the user wrote in the place of what was proposed."""
         with self._database.transaction() as db:
             db.execute(
                 "UPDATE approvals SET words = ?, plan = ?, effect = ? WHERE number = ?",
-                (_pack(arguments, reason), plan, hash_effect(plan), number),
+                (_pack(call), plan, hash_effect(plan), number),
             )
 
     def open_plans(self) -> Sequence[bytes]:
@@ -270,8 +285,8 @@ class ApprovalTable:
         return [Row(*row) for row in rows]
 
 
-def _pack(arguments: Mapping[str, Any], reason: str) -> bytes:
-    words = {"arguments": dict(arguments), "reason": reason}
+def _pack(call: Call) -> bytes:
+    words = {"arguments": dict(call.arguments), "reason": call.reason, "must_ask": call.must_ask}
     # A model can write halves of characters, which nothing that shows them could encode.
     text = json.dumps(words, default=str, ensure_ascii=False)
     return zlib.compress(text.encode("utf-8", "replace"))

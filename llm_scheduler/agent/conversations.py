@@ -34,6 +34,7 @@ from llm_scheduler.agent.history import (
     unanswered_calls,
 )
 from llm_scheduler.agent.history_items import make_items
+from llm_scheduler.agent.known_keys import find_keys
 from llm_scheduler.agent.model_calls import Asking, ModelCalls
 from llm_scheduler.agent.model_choice import close_models, find_context_tokens, make_models
 from llm_scheduler.agent.rule_answers import RuleAnswers, RuleTalk
@@ -101,10 +102,12 @@ class Conversations:
             _context_of(settings, first),
             read_system_prompt(),
             patience,
+            find_keys(settings, [] if first is None else [first]),
         )
         write_names = [tool.name for tool in write_tools]
         size = self._asking.context_tokens * _CHARS_PER_TOKEN // _OUTPUT_SHARE
-        self._gate = Gate(desk, write_names, min(_MOST_OUTPUT, max(_LEAST_OUTPUT, size)))
+        most = min(_MOST_OUTPUT, max(_LEAST_OUTPUT, size))
+        self._gate = Gate(desk, write_names, most, lambda: self._asking.keys)
         self._calls = ModelCalls(
             self._asking,
             rules=RuleAnswers(rules, run) if rules is not None else None,
@@ -145,6 +148,7 @@ class Conversations:
                 self._own_models = self._models = made
             self._asking.context_tokens = _context_of(self._settings, self._models[0])
             self._asking.models = self._models
+            self._asking.keys = find_keys(self._settings, self._models)
 
     # -- turns ------------------------------------------------------------------------
 

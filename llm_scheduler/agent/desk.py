@@ -74,7 +74,10 @@ class ApprovalDesk:
 
     @property
     def mode(self) -> Mode:
-        """The mode; a new one holds at once, for running turns and all threads."""
+        """The mode of this session; a new one holds at once, for running turns and all threads.
+
+        A change whose effect has begun is completed.
+        """
         return self._policy.mode
 
     @mode.setter
@@ -84,6 +87,9 @@ class ApprovalDesk:
             # Holding everything back must work also where nothing can be written.
             with suppress(StoreError):
                 self._effects.audit.queue("mode", mode=mode, by="user")
+            if old == "yolo":
+                with suppress(StoreError):
+                    self._decider.take_back_yolo()
             self._effects.audit.flush()
 
     # -- proposals ----------------------------------------------------------------
@@ -97,10 +103,22 @@ class ApprovalDesk:
         tool: str,
         arguments: Mapping[str, Any],
         reason: str = "",
+        must_ask: bool = False,
     ) -> Approval:
         """Plan a change, and carry it out where that is allowed without a question.
 
         The same call again returns what became of it.
+
+        Parameters
+        ----------
+        thread_id, turn_id, call_id
+            Whose call it is.
+        tool, arguments
+            What is called.
+        reason
+            In the words of whoever proposes it.
+        must_ask
+            Never carry it out without a question, whatever the mode and the rules are.
 
         Raises
         ------
@@ -118,6 +136,7 @@ class ApprovalDesk:
             tool=_clean(tool),
             arguments=dict(arguments),
             reason=_clean(reason),
+            must_ask=must_ask,
         )
         if self._table.of_call(call.thread_id, call.call_id, call.signature) is None:
             self._policy.check_writable()
@@ -149,7 +168,6 @@ class ApprovalDesk:
             # Another call of this turn has changed it since this one was planned.
             change = self._executor.plan(call.tool, call.arguments)
             policy.check_proposal(change)
-            verdict = policy.judge(change, call.thread_id, call.turn_id, tally)
         plan = effects.plans.pack(change)
         words = self._table.was_rejected(call, plan)
         if words is not None:
@@ -157,25 +175,35 @@ class ApprovalDesk:
             raise ToolError(
                 f"The user has rejected this change already.{said} Do not propose it again."
             )
+        must_ask = call.must_ask or self._table.is_refused(call, plan)
         effects.step("packed")
+        begun = None
         with effects.database.transaction():
-            row = self._table.get(self._table.add(call, plan))
-            effects.note_row("proposed", row)
-            # One card for one change: else each would have to be decided.
-            for earlier in self._table.same_pending(row):
-                told = f"It was proposed again as ap-{row.number}."
-                self._table.set_status(earlier.number, "void", message=told, replaced_by=row.number)
-                effects.note_row("void", earlier)
+            # Once more: packing takes a while, and the user may have switched the mode since.
+            policy.check_writable()
+            verdict = policy.judge(change, call.thread_id, call.turn_id, tally, must_ask=must_ask)
+            row = self._enter(call, plan)
             if verdict != "ask":
                 effects.note_row("approve", row, by=verdict)
                 if can_apply:
-                    number = effects.begin(row, verdict, plan)
+                    begun = effects.begin(row, verdict, plan)
                 else:
                     self._table.set_status(row.number, "approved", by=verdict)
             effects.step("proposing")
         effects.step("proposed")
-        if verdict != "ask" and can_apply:
-            effects.carry_out(number, change)
+        if begun is not None:
+            effects.carry_out(begun, change)
+
+    def _enter(self, call: Call, plan: bytes) -> Row:
+        """Write down a proposal; for a transaction."""
+        row = self._table.get(self._table.add(call, plan))
+        self._effects.note_row("proposed", row)
+        # One card for one change: else each would have to be decided.
+        for earlier in self._table.same_pending(row):
+            told = f"It was proposed again as ap-{row.number}."
+            self._table.set_status(earlier.number, "void", message=told, replaced_by=row.number)
+            self._effects.note_row("void", earlier, replaced_by=f"ap-{row.number}")
+        return row
 
     # -- questions ----------------------------------------------------------------
 
@@ -199,6 +227,19 @@ class ApprovalDesk:
         """Return what waits for a decision, the oldest first."""
         return [row.as_approval() for row in self._table.with_status("pending", thread_id)]
 
+    def preview(self, approval_id: str, arguments: Mapping[str, Any]) -> PlannedChange:
+        """Return what an edit with these arguments would make of what is there now.
+
+        Raises
+        ------
+        UsageError
+            There is no such approval.
+        ToolError
+            It can't be carried out.
+
+        """
+        return self._decider.plan_edit(self._table.get(approval_id), arguments)[1]
+
     # -- decisions ----------------------------------------------------------------
 
     def decide(
@@ -217,7 +258,8 @@ class ApprovalDesk:
         approval_id
             For example ``"ap-7"``.
         decision
-            ``"edit"`` approves what the user made of it.
+            ``"edit"`` approves what the user made of it. Where that touches what was not
+            shown, or what has changed since, it is void and a new one shows the edit.
         message
             The user's words to the model.
         arguments
@@ -227,10 +269,13 @@ class ApprovalDesk:
             what this tool will change in the same folder until the session ends. Deleting
             is always asked for.
 
+        What waits for the run's own process can still be rejected.
+
         Returns
         -------
         What became of it: ``done``, ``rejected``, ``void`` or ``failed``; ``approved`` where
-        only the run's own process can carry it out; what it was when it is decided already.
+        only the run's own process can carry it out; ``pending`` if the mode became read-only
+        meanwhile; what it was when it is decided already.
 
         Raises
         ------
@@ -260,6 +305,8 @@ class ApprovalDesk:
     def carry_out_approved(self) -> list[Approval]:
         """Carry out what was approved in a process that could not; the run's own calls this.
 
+        What only YOLO mode has approved there has to be asked for unless YOLO is on here.
+
         Returns
         -------
         Those that are settled now.
@@ -267,24 +314,10 @@ class ApprovalDesk:
         """
         if self.mode == "read-only" or not self._table.with_status("approved"):
             return []
-        settled = []
         with self._effects.locked():
-            begun = {entry.approval for entry in self._effects.journal.in_the_making()}
-            for row in self._table.with_status("approved"):
-                if row.number in begun:
-                    continue
-                try:
-                    change = self._effects.plans.unpack(row.plan)
-                except StoreError as exc:  # the others must not wait for it for ever
-                    self._table.set_status(row.number, "failed", message=str(exc))
-                    self._effects.note_row("failed", row)
-                    settled.append(row.number)
-                    continue
-                if self._executor.can_apply(change):
-                    number = self._effects.begin(row, row.by or "approval", row.plan)
-                    self._effects.carry_out(number, change)
-                    settled.append(row.number)
-        return [self._table.get(number).as_approval() for number in settled]
+            settled = self._decider.carry_out_approved()
+        rows = [self._table.get(number) for number in settled]
+        return [row.as_approval() for row in rows if row.status != "pending"]
 
     def recover(self) -> list[Approval]:
         """Settle what a process that died has left, and remove what nobody needs any more.

@@ -88,8 +88,14 @@ class ModelDiagnoser:
         self.settings = settings
         self.last_problem = ""
         """Why the last call returned ``None``; empty when it did not."""
+        self.could_ask = True
+        """Whether nothing kept it from asking the model; then the reason is what it said."""
+        self.retry_s: float | None = None
+        """In how many seconds it may be asked after all; ``None`` when that is of no use."""
         self.n_asked = 0
         """Groups that the model was asked about."""
+        self.n_answers = 0
+        """What the model said about groups; what the cache knew does not count."""
         self._cache = DiagnosisCache(database, name_model(settings))
         self._budget = budget
         self._models = list(models) if models is not None else None
@@ -106,7 +112,13 @@ class ModelDiagnoser:
         self._rest_reason = ""
 
     async def diagnose(
-        self, group_key: str, failure: Failure, run: RunView, *, again: bool = False
+        self,
+        group_key: str,
+        failure: Failure,
+        run: RunView,
+        *,
+        again: bool = False,
+        ask: bool = True,
     ) -> Diagnosis | None:
         """Return the model's diagnosis of a failure; ``None`` when the rules' stays.
 
@@ -122,22 +134,29 @@ class ModelDiagnoser:
             What else is known.
         again
             Whether to ask also when it was asked, or the model could not be, before.
+        ask
+            Whether to ask at all; else only what was said before is looked up.
 
         """
-        self.last_problem = ""
-        if failure.diagnosis is None:
+        self.last_problem, self.could_ask, self.retry_s = "", True, None
+        rules = failure.rules_diagnosis or failure.by_rules
+        if rules is None:
             self.last_problem = "The rules have not looked at this failure yet."
             return None
+        failure = failure.model_copy(update={"diagnosis": rules})
         try:
             if again:
                 self._rest_until = 0.0
                 self._given_up.pop(group_key, None)
                 await asyncio.to_thread(self._cache.forget, group_key)
             outcome = await asyncio.to_thread(self._cache.get, group_key)
-            if outcome is None:
+            if outcome is None and ask:
                 outcome = await self._join(group_key, failure, run)
         except LLMSchedulerError as exc:
-            self.last_problem = str(exc)
+            self.last_problem, self.could_ask = str(exc), False
+            self.retry_s = self._find_pause(group_key)
+            return None
+        if outcome is None:
             return None
         self.last_problem = outcome.problem
         if outcome.diagnosis is None:
@@ -190,6 +209,7 @@ class ModelDiagnoser:
                 self._rest(group_key, exc)
                 raise
         self._rest_s = 0.0
+        self.n_answers += 1
         await asyncio.to_thread(self._cache.put, group_key, outcome)
         return outcome
 
@@ -245,6 +265,13 @@ class ModelDiagnoser:
         self._rest_s = min(LONGEST_REST_S, max(FIRST_REST_S, 2 * self._rest_s))
         self._rest_until = self._clock() + self._rest_s
         self._rest_reason = str(error)
+
+    def _find_pause(self, group_key: str) -> float | None:
+        """Return after how many seconds a group can be asked about; ``None`` for never."""
+        if group_key in self._given_up:
+            return None
+        rest_s = self._rest_until - self._clock()
+        return rest_s if rest_s > 0 else LONGEST_REST_S
 
     def _check_rest(self, group_key: str) -> None:
         if group_key in self._given_up:

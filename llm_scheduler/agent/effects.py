@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
-from llm_scheduler.agent.approval_table import ApprovalTable, Row
+from llm_scheduler.agent.approval_table import ApprovalTable, Call, Row
 from llm_scheduler.agent.audit import AuditLog
 from llm_scheduler.agent.contents import Contents
 from llm_scheduler.agent.file_lock import FileLock
@@ -121,13 +121,17 @@ class Effects:
 
         """
         self.step("begun")
+        entry = self.journal.get(number)
+        if not self._policy.permits(entry.by):  # the user has switched the mode since
+            why = "The mode was changed before this was carried out."
+            self._drop(entry, "pending", why)
+            return ToolError(why)
         problem: Exception | None = None
         try:
             self._executor.apply(change)
         except Exception as exc:  # noqa: BLE001 - whatever it was, the row must be settled
             problem = exc
         self.step("applied")
-        entry = self.journal.get(number)
         if problem is None:
             self._complete(entry)
         elif not self._settle(entry, change, problem):
@@ -228,14 +232,27 @@ class Effects:
         except (ToolError, OSError) as exc:
             why = f"{why} It can't be made any more: {explain(exc)}"
         with self.database.transaction():
-            self.journal.drop(entry.number)
-            newer = None
-            if plan is not None:
-                newer = self.approvals.add(call, plan, signature=row.signature)
-            self.approvals.set_status(row.number, "void", message=why, replaced_by=newer)
+            newer = self.replace(row, call, plan, why)
             self.note("void", entry, replaced_by=f"ap-{newer}" if newer else None)
+            self.journal.drop(entry.number)
             self.step("voiding")
         self.step("voided")
+
+    def replace(self, row: Row, call: Call, plan: bytes | None, why: str) -> int | None:
+        """Make an approval void, and put a pending one with this plan in its place.
+
+        For a transaction.
+
+        Returns
+        -------
+        The number of the new one.
+
+        """
+        newer = None
+        if plan is not None:
+            newer = self.approvals.add(call, plan, signature=row.signature)
+        self.approvals.set_status(row.number, "void", message=why, replaced_by=newer)
+        return newer
 
     def note(self, event: str, entry: Entry, **facts: str | None) -> None:
         """Queue a line of the audit about a change."""
@@ -252,7 +269,9 @@ class Effects:
             **({"by": change.by} | facts),
         )
 
-    def note_row(self, event: str, row: Row, *, by: str = "", scope: str = "") -> None:
+    def note_row(
+        self, event: str, row: Row, *, by: str = "", scope: str = "", replaced_by: str = ""
+    ) -> None:
         """Queue a line of the audit about a proposal or a decision."""
         approval = row.as_approval()
         self.audit.queue(
@@ -264,6 +283,7 @@ class Effects:
             targets=approval.targets,
             by=by,
             scope=scope,
+            replaced_by=replaced_by,
             mode=self._policy.mode,
         )
 

@@ -71,14 +71,23 @@ class Gate(AgentMiddleware[Any, Any]):
         Names of the tools that change something.
     max_output_chars
         Longest answer of a tool.
+    get_keys
+        Returns the keys that no answer may hold.
 
     """
 
-    def __init__(self, desk: Desk, write_tools: Collection[str], max_output_chars: int) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        write_tools: Collection[str],
+        max_output_chars: int,
+        get_keys: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         super().__init__()
         self._desk = desk
         self._write_tools = frozenset(write_tools)
         self._max_chars = max_output_chars
+        self._get_keys = get_keys
         self._known: tuple[str, ...] = ()
 
     def set_tools(self, tools: Sequence[BaseTool]) -> None:
@@ -111,7 +120,8 @@ class Gate(AgentMiddleware[Any, Any]):
         except Exception as exc:
             log.debug("tool %s failed", name, exc_info=True)
             ok, text = False, f"The tool failed: {type(exc).__name__}: {exc}"
-        text = make_safe(text, self._max_chars, "; ask for less at once") or "(no output)"
+        hint, keys = "; ask for less at once", self._get_keys()
+        text = make_safe(text, self._max_chars, hint, keys) or "(no output)"
         summary = approval.summary if approval is not None and ok else _first_line(text)
         turn.publish(
             turn.event(

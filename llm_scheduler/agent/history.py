@@ -69,7 +69,7 @@ def calls_of(message: BaseMessage) -> list[ToolCall]:
         return []
     return [
         tool_call(
-            name=_plain_name(call.get("name")),
+            name=plain_name(call.get("name")),
             args=_sendable(call.get("args")),
             id=call.get("id") or "",
         )
@@ -194,5 +194,6 @@ def _text(message: BaseMessage) -> str:
     return make_writable(str(message.text))
 
 
-def _plain_name(name: object) -> str:
+def plain_name(name: object) -> str:
+    """Return the name of a tool as every server takes it."""
     return _BAD_NAME.sub("_", str(name or ""))[:_MAX_NAME] or "unknown"

@@ -6,11 +6,13 @@ How sure a diagnosis may be is decided here and not by the model:
 - each invented quotation takes 0.2, and with one the rest may not exceed 0.6;
 - a model that contradicts rules which are sure (0.9 and above) may not exceed 0.6: on
   the logs we know, rules that are so sure are right nearly always;
-- one without any line that was found is none at all.
+- one without any line that was found and can prove something is none at all: the head
+  of a traceback or a record's "FAILED" proves nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -26,9 +28,14 @@ from llm_scheduler.agent.diagnosis_answer import (
 from llm_scheduler.agent.diagnosis_cache import Outcome
 from llm_scheduler.agent.diagnosis_prompt import DiagnosisPrompt
 from llm_scheduler.agent.quotations import Checked, check_quotations
-from llm_scheduler.diagnosis.accounting import describe_record
+from llm_scheduler.diagnosis.accounting import (
+    describe_record,
+    is_at_time_limit,
+    is_near_memory_limit,
+)
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.diagnosis.models import Diagnosis, Evidence, Remedy
+from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.engine.resource_overrides import PARSERS
 from llm_scheduler.errors import UsageError
 from llm_scheduler.logs import LogText, normalise, redact
@@ -40,6 +47,29 @@ MOST_IN_DOUBT = 0.6
 SURE = 0.9
 _MAX_EVIDENCE = 6
 _MAX_LINE = 10_000_000
+_BARE_LINE = re.compile(
+    r".{0,40}Traceback \(most recent call last\)\W{0,10}|[\W_]*"
+    r"|\W{0,10}(?:During handling of the above|The above) exception\b.{0,60}"
+)
+_BARE_RECORD = re.compile(
+    r"State (?:FAILED|COMPLETED|UNKNOWN)(?:, exit code [012])?(?:, step [^\s,]{1,40} FAILED){0,3}"
+    r"(?:, memory [^,]{1,40} of [^,]{1,40})?(?:, time [^,]{1,40} of [^,]{1,40})?"
+    r"|(?:Nodes|Partition): .*|Ran for .*"
+)
+
+
+def join_opinions(failure: Failure, said: Diagnosis) -> Failure:
+    """Return a failure with what the model said of it, beside what the rules say.
+
+    Where rules that are sure say another category they stay first, and the model's view
+    becomes a doubt.
+    """
+    rules = failure.rules_diagnosis or failure.by_rules
+    first = said
+    if rules is not None and contradicts(said.category, rules):
+        doubt = f"The model says {said.category} ({said.confidence:.2f}): {said.title}"
+        first = rules.model_copy(update={"doubts": (*rules.doubts, doubt)})
+    return failure.model_copy(update={"diagnosis": first, "rules_diagnosis": rules})
 
 
 def judge_answer(
@@ -53,8 +83,9 @@ def judge_answer(
         said = "does not know the cause" if answer.category == "unknown" else "sees no failure"
         return Outcome(None, f"The model {said}; the rules' diagnosis stays.")
     checked = check_quotations(answer.evidence, prompt.texts, prompt.record, digest=prompt.digest)
-    if not checked.evidence:
-        what = "invented all it quoted" if checked.invented else "quoted no line that proves it"
+    if not any(can_prove(item, failure.record) for item in checked.evidence):
+        is_invented = bool(checked.invented) and not checked.evidence
+        what = "invented all it quoted" if is_invented else "quoted no line that proves it"
         return Outcome(None, f"The model {what}; the rules' diagnosis stays.")
     known = prompt.user
     remedies = tuple(_make_remedy(remedy, failure, known) for remedy in answer.remedies[:MAX_LIST])
@@ -75,15 +106,25 @@ def judge_answer(
     )
 
 
+def can_prove(item: Evidence, record: JobRecord | None) -> bool:
+    """Tell whether a line can stand for a cause: some stand in the log of every failure."""
+    if item.file:
+        return _BARE_LINE.fullmatch(item.text) is None
+    if record is not None and (is_at_time_limit(record) or is_near_memory_limit(record)):
+        return True
+    return _BARE_RECORD.fullmatch(item.text) is None
+
+
 def _rate(answer: DiagnosisAnswer, checked: Checked, rules: Diagnosis) -> float:
     n_invented = len(checked.invented)
-    most = MOST_IN_DOUBT if n_invented or _contradicts(answer, rules) else MOST
+    most = MOST_IN_DOUBT if n_invented or contradicts(answer.category, rules) else MOST
     confidence = min(answer.confidence - PER_INVENTION * n_invented, most)
     return round(max(LEAST, confidence), 3)
 
 
-def _contradicts(answer: DiagnosisAnswer, rules: Diagnosis) -> bool:
-    return rules.confidence >= SURE and answer.category != rules.category
+def contradicts(category: str, rules: Diagnosis) -> bool:
+    """Tell whether a category is another one than rules that are sure say."""
+    return rules.confidence >= SURE and category != rules.category
 
 
 def _doubts(answer: DiagnosisAnswer, checked: Checked, rules: Diagnosis) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.events import Usage
 from llm_scheduler.agent.gate import MAX_SAME_CALLS, most_repeated
 from llm_scheduler.agent.history import calls_of, current_turn, repair_history
+from llm_scheduler.agent.model_choice import hide
 from llm_scheduler.agent.retries import PATIENCE, Patience, ask
 from llm_scheduler.agent.rule_answers import RuleAnswers
 from llm_scheduler.agent.summaries import (
@@ -86,6 +87,8 @@ class Asking:
     context_tokens: int
     system_prompt: str
     patience: Patience = PATIENCE
+    keys: Collection[str] = ()
+    """Of the models; they are taken out of all that is sent."""
 
 
 class ModelCalls(AgentMiddleware[ConversationState, Any]):
@@ -235,17 +238,22 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
         repaired = repair_history(
             apply_summary(messages, summary), lambda call: self._answer_for(turn.thread_id, call)
         )
+        return [self._clean(message) for message in repaired]
+
+    def _clean(self, message: BaseMessage) -> BaseMessage:
+        """Take secrets out of a message."""
+        text = str(message.text)
+        clean = hide(text, self._asking.keys)
         # Answers of tools are redacted when they are made; what people type is not.
-        return [
-            HumanMessage(_redact(str(m.text)), id=m.id) if isinstance(m, HumanMessage) else m
-            for m in repaired
-        ]
+        if isinstance(message, HumanMessage):
+            clean = _redact(clean)
+        return message if clean == text else message.model_copy(update={"content": clean})
 
     async def _summarise(
         self, turn: Turn, older: Sequence[BaseMessage], summary: Summary | None, room: int
     ) -> Summary:
         turn.notice("The conversation gets long; its older part is summarised.")
-        request = summary_request(older, summary, room)
+        request = summary_request([self._clean(m) for m in older], summary, room)
         upto = str(older[-1].id)
         try:
             answer = await self._call(turn, request, (), lambda *_: None)

@@ -140,7 +140,7 @@ def describe_model(settings: LLMSettings) -> str:
     if not settings.has_model:
         return "none"
     text = name_model(settings)
-    if settings.base_url:
+    if settings.base_url and settings.chat_model is None:  # that has an address of its own
         text += f" at {_safe_url(settings.base_url)}"
     return f"{text}, else {settings.fallback}" if settings.fallback else text
 

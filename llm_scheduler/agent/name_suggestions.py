@@ -37,6 +37,16 @@ def suggest_name(word: str, names: Iterable[str]) -> str:
     return best[0] if len(best) == 1 else ""
 
 
+def is_nearest(word: str, hint: str, names: Iterable[str]) -> bool:
+    """Tell whether no other of the names that a line can use is nearer than a suggested one."""
+    others = set(names) - {word}
+    if hint not in others or max(len(word), len(hint)) > MAX_LENGTH:
+        return False
+    return distance(word, hint) <= min(
+        distance(word, name) for name in others if len(name) <= MAX_LENGTH
+    )
+
+
 def distance(a: str, b: str) -> int:
     """Return the cost of turning one word into the other."""
     row = [i * _MOVE_COST for i in range(len(b) + 1)]

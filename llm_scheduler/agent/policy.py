@@ -7,6 +7,7 @@ a text that it writes is never looked at.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, get_args
@@ -18,6 +19,11 @@ from llm_scheduler.tools.change import PlannedChange
 
 Verdict = Literal["ask", "rule", "yolo"]
 """Ask the user, or carry it out: an earlier decision or the mode allows it."""
+
+_KEPT_SHARE = 10
+"""A change that keeps less than one in so many lines, or bytes, of a file deletes it."""
+_MIN_LINES = 10
+"""In a file of fewer lines, a few new ones can mean anything."""
 
 READ_ONLY = (
     "The mode is read-only: nothing may be changed. Say in words what should be changed and why."
@@ -31,7 +37,7 @@ class Tally:
     n_changes: int
     """Proposed ones, whatever became of them."""
     targets: frozenset[str]
-    """Of those that were carried out or will be."""
+    """The files of those that were carried out or will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +121,33 @@ class Policy:
         if self._mode == "read-only":
             raise ToolError(READ_ONLY)
 
-    def judge(self, change: PlannedChange, thread_id: str, turn_id: str, tally: Tally) -> Verdict:
+    def permits(self, by: str) -> bool:
+        """Whether what was allowed a moment ago, by whom `Change.by` says, still may happen."""
+        if by == "undo":  # holding back what puts things right would help nobody
+            return True
+        return self._mode == "yolo" if by == "yolo" else self._mode != "read-only"
+
+    def judge(
+        self,
+        change: PlannedChange,
+        thread_id: str,
+        turn_id: str,
+        tally: Tally,
+        *,
+        must_ask: bool = False,
+    ) -> Verdict:
         """Say whether a change is asked for.
+
+        Parameters
+        ----------
+        change
+            What is proposed.
+        thread_id, turn_id
+            Where.
+        tally
+            What was proposed and changed there before.
+        must_ask
+            Whether nothing but the user's word allows it.
 
         Raises
         ------
@@ -136,10 +167,11 @@ class Policy:
         if (turn is not None and not turn.allows) or kind is False:
             which = "changes of this kind" if kind is False else "all changes of this turn"
             raise ToolError(f"The user has rejected {which}. Do not propose them; explain instead.")
-        if is_deletion(change):
+        if must_ask or is_deletion(change):
             return "ask"
         allowed = self._settings.files_per_turn + (turn.n_targets if turn else 0)
-        if len(tally.targets | set(change.targets)) > allowed:
+        files = {state.target for state in change.before if state.what != "learner"}
+        if len(tally.targets | files) > allowed:
             return "ask"
         if turn is not None or kind:
             return "rule"
@@ -181,13 +213,29 @@ class Policy:
 
 
 def is_deletion(change: PlannedChange) -> bool:
-    """Whether content goes away for good: a file is deleted, or emptied."""
+    """Whether content goes away for good: a file is deleted, emptied, or nearly so."""
     if change.kind == "delete":
         return True
     return any(
-        before.what == "file" and before.content and after.what == "file" and not after.content
+        before.what == after.what == "file" and _is_emptied(before.content, after.content)
         for before, after in zip(change.before, change.after, strict=True)
     )
+
+
+def _is_emptied(before: bytes, after: bytes) -> bool:
+    """Whether next to nothing of a content is kept: a blank in its place is a deletion too."""
+    if before == after or not before:
+        return False
+    # Blanks count for nothing, wherever they are.
+    old, new = (
+        Counter(b"".join(line.split()) for line in text.splitlines() if line.strip())
+        for text in (before, after)
+    )
+    old_size, new_size = (sum(len(line) * n for line, n in x.items()) for x in (old, new))
+    if not new or new_size * _KEPT_SHARE < old_size:
+        return True
+    n_lines = old.total()
+    return n_lines >= _MIN_LINES and (old & new).total() * _KEPT_SHARE < n_lines
 
 
 def _kind_of(change: PlannedChange) -> tuple[str, tuple[str, ...]]:

@@ -31,7 +31,15 @@ _STARTS = (
     r"|(?:start|run|submit)\s(?:.{0,80}\s)?again\b|start (?:it|them|jobs?|learners?|all|every)"
 )
 _UNDO = re.compile(r"\b(?:undo|undone|revert|roll(?:ed)? ?back|take (?:it |that )?back)\b")
-_MORE = re.compile(r"\b(?:more|less|another|bigger|longer) (?:memory|ram|time|node)\b")
+_RESOURCES = {
+    "memory": re.compile(r"\b(?:memory|ram)\b"),
+    "time": re.compile(
+        r"\b(?:more|extra|run|wall|longer) ?time\b|\btime ?limit\b|\btimeout\b|(?<!no )\blonger\b"
+    ),
+    "exclude": re.compile(r"\b(?:another|other|different|bad) nodes?\b"),
+}
+_MORE = re.compile(r"\b(?:more|another|bigger|longer) (?:memory|ram|time|node)\b")
+_LESS = re.compile(r"\b(?:less|fewer|lower|smaller|shorter|reduce|decrease)\b")
 _FIX_ORDER = re.compile(_MENDS)
 _START_ORDER = re.compile(_STARTS)
 _PROPOSE = re.compile(r"\bpropose\b")
@@ -99,7 +107,7 @@ def kind_of(message: str) -> Kind:
     order = text[_ORDERS.match(text).end() :]  # type: ignore[union-attr]  # it matches ""
     if _UNDO.search(text):
         return "undo"
-    asks = _ASKS.search(order[:40]) is not None
+    asks = _ASKS.search(order[:40]) is not None or _wants_less(text)
     if not asks and (_FIX_ORDER.match(order) or _MORE.search(text)):
         return "fix"
     if _PROPOSE.search(text):
@@ -110,6 +118,16 @@ def kind_of(message: str) -> Kind:
         if pattern.search(text):
             return kind
     return "unknown"
+
+
+def resources_named(message: str) -> tuple[str, ...]:
+    """Return of what the next job shall have more, where a message says so."""
+    text = message[:_MAX_CHARS].casefold()
+    return tuple(name for name, pattern in _RESOURCES.items() if pattern.search(text))
+
+
+def _wants_less(text: str) -> bool:
+    return _LESS.search(text) is not None and bool(resources_named(text))
 
 
 def names_it(message: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from llm_scheduler.agent.rule_texts import code, plain
@@ -15,7 +15,7 @@ from llm_scheduler.engine.quantities import (
     parse_memory,
 )
 from llm_scheduler.errors import UsageError
-from llm_scheduler.tools.run_view import ResourceLimits, RunView
+from llm_scheduler.tools.run_view import RESOURCES, ResourceLimits, RunView
 
 MIN_CONFIDENCE = 0.4
 """Below it the cause is no more than a guess, and more memory would be another."""
@@ -43,35 +43,43 @@ class LimitsOnce:
     """
 
     def __init__(self, run: RunView) -> None:
-        self._run = run
+        self.run = run
         self._known: dict[tuple[tuple[str, str], ...], str] = {}
 
     def problem_of(self, values: Mapping[str, str], learner: str) -> str:
         """Say what of the values can't be had; "" when all can."""
         key = tuple(sorted(values.items()))
         if key not in self._known:
-            self._known[key] = _beyond(values, self._run.limits(learner))
+            self._known[key] = _beyond(values, self.run.limits(learner))
         return self._known[key]
 
 
 def new_resources(
-    failure: Failure, learner: str, run: RunView, limits: LimitsOnce, *, bad_node: str = ""
+    failure: Failure,
+    learner: str,
+    limits: LimitsOnce,
+    *,
+    bad_node: str = "",
+    names: Collection[str] = RESOURCES,
 ) -> NewResources:
     """Return what the next job of a learner should ask for.
 
     Parameters
     ----------
     failure
-        With its diagnosis, whose first remedy that names an amount or a node counts.
-    learner, run
+        With the rules' diagnosis, whose first remedy that names an amount or a node counts.
+        What a model wants is not proposed here: it has the tools to ask for it.
+    learner
         Whose job it is.
     limits
         Of the run.
     bad_node
         A node on which the whole group of this failure happened.
+    names
+        Nothing else is asked for.
 
     """
-    diagnosis = failure.diagnosis
+    diagnosis, run = failure.by_rules, limits.run
     if diagnosis is None or diagnosis.confidence < MIN_CONFIDENCE:
         return NewResources()
     remedy = next((x for x in diagnosis.remedies if x.resources), None)
@@ -83,6 +91,7 @@ def new_resources(
         reason = f"{diagnosis.title}. {remedy.summary}."
     else:
         return NewResources()
+    wanted = {name: text for name, text in wanted.items() if name in names}
     present = run.resources(learner)
     values = {name: _raise(name, text, present) for name, text in wanted.items()}
     values = {name: text for name, text in values.items() if text}

@@ -58,7 +58,7 @@ class RuleAnswers:
         text = "\n".join(f"- {m.text}" for m in outcomes)
         later = mark_of(last).get("later") or []
         if later and any(m.status != "error" for m in outcomes):
-            return self._say(turn, text, [_as_call(entry) for entry in later])
+            return self._say(turn, text, later)
         return self._say(turn, text)
 
     async def _first(self, turn: Turn, message: str, *, may_change: bool) -> AIMessage:
@@ -67,7 +67,11 @@ class RuleAnswers:
             self._rules.answer, message, self._run, thread_key=turn.thread_id
         )
         calls = [
-            {"name": fix.tool, "args": {**fix.arguments, "reason": fix.reason}}
+            {
+                "name": fix.tool,
+                "args": {**fix.arguments, "reason": fix.reason},
+                "must_ask": not fix.is_certain,
+            }
             for _, fix in (found.fixes if may_change else ())
         ]
         text = found.text
@@ -77,22 +81,32 @@ class RuleAnswers:
         restarts = [entry for entry in calls if entry["name"] == _RESTART]
         # What was mended comes first: a job that starts before that fails again.
         now, later = (fixes, restarts) if fixes else (restarts, [])
-        return self._say(turn, text, [_as_call(entry) for entry in now], later)
+        return self._say(turn, text, now, later)
 
     def _say(
         self,
         turn: Turn,
         text: str,
-        calls: Sequence[ToolCall] = (),
+        now: Sequence[dict[str, Any]] = (),
         later: Sequence[dict[str, Any]] = (),
     ) -> AIMessage:
+        calls = [_as_call(entry) for entry in now]
         message_id = f"rules-{uuid4().hex[:12]}"
         if text:
             turn.say(message_id, text)
-        mark = {"rules": True, "later": list(later)}
-        return AIMessage(
-            text, id=message_id, tool_calls=list(calls), additional_kwargs={MARK: mark}
-        )
+        unsure = [
+            call["id"] for call, entry in zip(calls, now, strict=True) if entry.get("must_ask")
+        ]
+        mark = {"rules": True, "later": list(later), "must_ask": unsure}
+        return AIMessage(text, id=message_id, tool_calls=calls, additional_kwargs={MARK: mark})
+
+
+def must_ask(messages: Sequence[BaseMessage], call_id: str) -> bool:
+    """Tell whether the rules called a tool for what they are not certain of.
+
+    The desk must then be told to carry it out only after a question, in every mode.
+    """
+    return any(call_id in (mark_of(message).get("must_ask") or ()) for message in messages)
 
 
 def _as_call(entry: dict[str, Any]) -> ToolCall:

@@ -9,7 +9,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from llm_scheduler.agent.questions import Kind, Subject, find_subject, kind_of, names_all, names_it
+from llm_scheduler.agent.questions import (
+    Kind,
+    Subject,
+    find_subject,
+    kind_of,
+    names_all,
+    names_it,
+    resources_named,
+)
 from llm_scheduler.agent.rule_fixes import find_fixes
 from llm_scheduler.agent.rule_proposals import (
     Moment,
@@ -129,6 +137,8 @@ class RuleChat:
         if kind == "unknown" and subject:
             kind = "why"
         self._remember(thread_key, subject)
+        if kind == "fix":
+            return propose_fixes(subject, facts, resources_named(message))
         return _answer(kind, subject, facts)
 
     def _meant(self, message: str, kind: Kind, facts: Moment, thread_key: str) -> Subject:
@@ -171,8 +181,6 @@ _FIXED_TEXTS: dict[Kind, str] = {"help": HELP, "undo": UNDO, "mode": MODE, "mode
 def _answer(kind: Kind, subject: Subject, facts: Moment) -> RuleAnswer:
     if kind in _FIXED_TEXTS:
         return RuleAnswer(_FIXED_TEXTS[kind])
-    if kind == "fix":
-        return propose_fixes(subject, facts)
     if kind == "restart":
         return propose_restart(subject, facts)
     if kind == "queue":

@@ -6,14 +6,15 @@ folder or an amount with all its values, or there is none, with the reason why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llm_scheduler.agent.missing_folders import find_output_folder, folder_to_make
-from llm_scheduler.agent.misspellings import AlreadyMended, Misspelling, NotSure, find_misspelling
+from llm_scheduler.agent.misspellings import Misspelling, find_misspelling
+from llm_scheduler.agent.parsed_source import AlreadyMended, NotSure
 from llm_scheduler.agent.resource_fixes import LimitsOnce, new_resources
 from llm_scheduler.agent.rule_texts import code
 from llm_scheduler.diagnosis.groups import Failure
@@ -21,13 +22,14 @@ from llm_scheduler.diagnosis.hints import find_hint
 from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.logs import Traceback, scan_log
 from llm_scheduler.tools.learner_names import STUCK_STATES
-from llm_scheduler.tools.run_view import RunView
+from llm_scheduler.tools.run_view import RESOURCES, RunView
 
 _COPIED = (
     "The function was defined in a notebook or a script, and each job has its own copy: editing "
     "a file does not change it. Correct it there, then give the learner the new function with "
     "`run_manager.database_manager.replace_learner(index, learner)`."
 )
+_UNCHECKED = "Only the log says so, and the code does not show whether it is true"
 _FOLDER_CATEGORIES = ("file_not_found", "code_error", "unknown")
 
 
@@ -38,6 +40,8 @@ class ProposedFix:
     tool: str
     arguments: dict[str, Any]
     reason: str
+    is_certain: bool = True
+    """Whether more than the words of a log speaks for it; else the user must be asked."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def exact_fixes(failure: Failure, run: RunView) -> list[ProposedFix]:
     Parameters
     ----------
     failure
-        With its diagnosis.
+        With the rules' diagnosis: what a model says is no exact fix.
     run
         The run that it belongs to.
 
@@ -91,7 +95,13 @@ def exact_fixes(failure: Failure, run: RunView) -> list[ProposedFix]:
     return [*found.fixes, *found.restarts]
 
 
-def find_fixes(failures: Sequence[Failure], run: RunView, *, bad_node: str = "") -> FoundFixes:
+def find_fixes(
+    failures: Sequence[Failure],
+    run: RunView,
+    *,
+    bad_node: str = "",
+    resources: Collection[str] = (),
+) -> FoundFixes:
     """Return the fixes of failures; many with one cause give one.
 
     Reads logs and source files, so it may take a while.
@@ -99,11 +109,13 @@ def find_fixes(failures: Sequence[Failure], run: RunView, *, bad_node: str = "")
     Parameters
     ----------
     failures
-        Of one group, or any; those without a diagnosis are left out.
+        Of one group, or any; those of which the rules say nothing are left out.
     run
         The run that they belong to.
     bad_node
         The node on which all of them happened, where that is no chance.
+    resources
+        Where only some of ``memory``, ``time`` and ``exclude`` are asked for.
 
     """
     jobs = {job.fname: job for job in run.jobs()}
@@ -112,32 +124,38 @@ def find_fixes(failures: Sequence[Failure], run: RunView, *, bad_node: str = "")
     limits = LimitsOnce(run)
     for failure in failures:
         learners = [x for x in failure.learners if x in jobs and jobs[x].state != "done"]
-        if failure.diagnosis is None or not learners:
+        if failure.by_rules is None or not learners:
+            continue
+        if resources:
+            _add_resources(failure, learners, limits, draft, bad_node, resources)
             continue
         # Jobs that failed alike printed the same lines: one log stands for all of them.
-        proof = tuple(x.text for x in failure.diagnosis.evidence)
+        proof = tuple(x.text for x in failure.by_rules.evidence)
         if proof not in readings or not readings[proof].chains:
             readings[proof] = _read(failure)
         _add_edit(readings[proof], learners, run, draft)
         if not draft.mended.keys() >= set(learners):
             _add_folder(failure, readings[proof], learners, run, draft)
         if not draft.mended.keys() >= set(learners):
-            _add_resources(failure, learners, run, limits, draft, bad_node)
+            _add_resources(failure, learners, limits, draft, bad_node)
     held = [x for x in draft.mended if jobs[x].state in STUCK_STATES]
+    fixes = tuple(_all_fixes(draft))
+    is_certain = all(fix.is_certain for fix in fixes)
     return FoundFixes(
-        fixes=tuple(_all_fixes(draft)),
-        restarts=(restart_of(held),) if held else (),
+        fixes=fixes,
+        restarts=(restart_of(held, is_certain=is_certain),) if held else (),
         problems=tuple(draft.problems),
     )
 
 
-def restart_of(learners: Sequence[str]) -> ProposedFix:
-    """Return the call that starts learners again."""
+def restart_of(learners: Sequence[str], *, is_certain: bool = True) -> ProposedFix:
+    """Return the call that starts learners again, once what is before it is done."""
     few = "it" if len(learners) == 1 else "them"
     return ProposedFix(
         "restart_learners",
         {"learners": list(learners)},
         f"The cause of the failure is mended, and nothing else starts {few} again.",
+        is_certain,
     )
 
 
@@ -146,7 +164,8 @@ def _all_fixes(draft: _Draft) -> Iterator[ProposedFix]:
         yield ProposedFix(
             "replace_text",
             {"path": edit.file, "old_text": edit.old, "new_text": edit.new},
-            f"Python says: {edit.message}",
+            f"Python says: {edit.message}" if edit.is_certain else f"{_UNCHECKED}: {edit.message}",
+            edit.is_certain,
         )
     for folder, wish in draft.folders.items():
         yield ProposedFix(
@@ -175,8 +194,8 @@ def _read(failure: Failure) -> _Reading:
 
 def _proven_chains(failure: Failure) -> Iterator[list[Traceback]]:
     """Yield each exception that proves the diagnosis, followed by those it caused."""
-    assert failure.diagnosis is not None
-    evidence = failure.diagnosis.evidence
+    assert failure.by_rules is not None
+    evidence = failure.by_rules.evidence
     proof = {(Path(x.file).name, x.line) for x in evidence[:2] if x.file}
     if not any("Error" in x.text or "Exception" in x.text or find_hint([x.text]) for x in evidence):
         return  # no traceback has a part in it, and logs can be large
@@ -225,8 +244,8 @@ def _add_folder(
     run: RunView,
     draft: _Draft,
 ) -> None:
-    assert failure.diagnosis is not None
-    if failure.diagnosis.category not in _FOLDER_CATEGORIES:
+    assert failure.by_rules is not None
+    if failure.by_rules.category not in _FOLDER_CATEGORIES:
         return
     for chain in reading.chains:
         folder = find_output_folder(chain)
@@ -256,13 +275,13 @@ def _why_no_folder(folder: str, base: Path | None) -> str:
 def _add_resources(
     failure: Failure,
     learners: Sequence[str],
-    run: RunView,
     limits: LimitsOnce,
     draft: _Draft,
     bad_node: str,
+    names: Collection[str] = RESOURCES,
 ) -> None:
     for learner in learners:
-        wish = new_resources(failure, learner, run, limits, bad_node=bad_node)
+        wish = new_resources(failure, learner, limits, bad_node=bad_node, names=names)
         if wish.problem:
             draft.problems[wish.problem] = None
         if wish.is_settled:  # it asks for that much already

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from llm_scheduler.tools.learner_names import STUCK_STATES
 from llm_scheduler.tools.run_view import JobInfo, RunView
 
 MAX_FIXED_GROUPS = 20
+_MORE_OF = {"memory": "more memory", "time": "more time", "exclude": "another node"}
 
 
 class FixFor(NamedTuple):
@@ -62,6 +63,11 @@ class Moment:
         """Whether it is the last failure of a learner: earlier ones are past."""
         return any(self.last.get(name) is failure for name in failure.learners)
 
+    def is_done(self, failures: Sequence[Failure]) -> bool:
+        """Whether all learners of failures have reached their goal since."""
+        jobs = [self.job_of(name) for failure in failures for name in failure.learners]
+        return bool(jobs) and all(job is not None and job.state == "done" for job in jobs)
+
     def earlier(self, subject: Subject) -> list[Failure]:
         """Return the failures of jobs that a message names and that are not the last ones."""
         return [f for f in self.failures if (f.job_id or "").casefold() in subject.job_ids]
@@ -86,42 +92,68 @@ def hint_of(found: FoundFixes) -> str:
     return " ".join(found.problems)
 
 
-def fixes_of_group(group: FailureGroup, facts: Moment) -> FoundFixes:
+def fixes_of_group(group: FailureGroup, facts: Moment, resources: Sequence[str] = ()) -> FoundFixes:
     """Return what mends the failures of a group that are not past."""
-    return find_fixes(facts.members(group), facts.run, bad_node=group.bad_node or "")
+    members, node = facts.members(group), group.bad_node or ""
+    return find_fixes(members, facts.run, bad_node=node, resources=resources)
 
 
-def propose_fixes(subject: Subject, facts: Moment) -> RuleAnswer:
-    """Return the fixes of what a message names, or of all failures."""
-    chosen: list[tuple[Failure, FoundFixes, str]] = []
-    for group in facts.groups[:MAX_FIXED_GROUPS]:
-        if group.key in subject.groups or not subject:
-            members = facts.members(group)
-            if members:
-                found = fixes_of_group(group, facts)
-                chosen.append((members[0], found, group.title))
-    for failure in facts.named(subject):
-        if failure.diagnosis is not None:
-            found = find_fixes([failure], facts.run)
-            chosen.append((failure, found, failure.diagnosis.title))
+class _Chosen(NamedTuple):
+    """Failures with one cause, and what mends them."""
+
+    failures: Sequence[Failure]
+    found: FoundFixes
+    title: str
+
+
+def propose_fixes(subject: Subject, facts: Moment, resources: Sequence[str] = ()) -> RuleAnswer:
+    """Return the fixes of what a message names, or of all failures.
+
+    Parameters
+    ----------
+    subject, facts
+        What the message names, in the run.
+    resources
+        Where the message asks for more of these, and for nothing else.
+
+    """
+    chosen = list(_choose(subject, facts, resources))
     if not chosen:
         return RuleAnswer("There is nothing to fix: no failure of these jobs is known.")
-    fixes = [FixFor(failure, fix) for failure, found, _ in chosen for fix in found.fixes]
+    if resources:
+        chosen = [one for one in chosen if one.found.fixes or one.found.problems]
+        if not chosen:
+            more = " or ".join(_MORE_OF[name] for name in resources)
+            return RuleAnswer(f"No rule says that {more} would help. Say `why?` for the causes.")
+    fixes = [FixFor(one.failures[0], fix) for one in chosen for fix in one.found.fixes]
     # Started again once all is mended, and each learner once.
     held = {
-        name: failure
-        for failure, found, _ in chosen
-        for fix in found.restarts
+        name: one.failures[0]
+        for one in chosen
+        for fix in one.found.restarts
         for name in fix.arguments["learners"]
     }
     if held:
-        fixes.append(FixFor(next(iter(held.values())), restart_of(list(held))))
-    return RuleAnswer("\n\n".join(_fix_texts(chosen)), fixes)
+        is_certain = all(fix.is_certain for _, fix in fixes)
+        restart = restart_of(list(held), is_certain=is_certain)
+        fixes.append(FixFor(next(iter(held.values())), restart))
+    return RuleAnswer("\n\n".join(_fix_texts(chosen, facts)), fixes)
 
 
-def _fix_texts(chosen: Sequence[tuple[Failure, FoundFixes, str]]) -> list[str]:
+def _choose(subject: Subject, facts: Moment, resources: Sequence[str]) -> Iterator[_Chosen]:
+    for group in facts.groups[:MAX_FIXED_GROUPS]:
+        members = facts.members(group)
+        if members and (group.key in subject.groups or not subject):
+            yield _Chosen(members, fixes_of_group(group, facts, resources), group.title)
+    for failure in facts.named(subject):
+        if failure.diagnosis is not None:
+            found = find_fixes([failure], facts.run, resources=resources)
+            yield _Chosen([failure], found, failure.diagnosis.title)
+
+
+def _fix_texts(chosen: Sequence[_Chosen], facts: Moment) -> list[str]:
     texts = []
-    for failure, found, title in chosen:
+    for failures, found, title in chosen:
         lines = [f"**{plain(title)}**"]
         if found.fixes:
             lines.append(_list(found.fixes))
@@ -129,9 +161,12 @@ def _fix_texts(chosen: Sequence[tuple[Failure, FoundFixes, str]]) -> list[str]:
         if found.restarts:
             learners = found.restarts[0].arguments["learners"]
             lines.append(f"Then {counted(len(learners), 'learner')} can start again.")
+        elif facts.is_done(failures):
+            lines.append("Since then the goal was reached: there is nothing left to fix.")
         elif not found.fixes:
-            assert failure.diagnosis is not None
-            remedies = [f"- {plain(remedy.summary)}" for remedy in failure.diagnosis.remedies[:3]]
+            diagnosis = failures[0].diagnosis
+            assert diagnosis is not None
+            remedies = [f"- {plain(remedy.summary)}" for remedy in diagnosis.remedies[:3]]
             lines.append("Rules can't state an exact fix. What a person can do:")
             lines.append("\n".join(remedies) or "- Read the log.")
         texts.append("\n\n".join(lines))

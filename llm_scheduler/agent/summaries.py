@@ -94,21 +94,22 @@ def summary_request(
     older: Sequence[BaseMessage], summary: Summary | None, max_tokens: int
 ) -> list[BaseMessage]:
     """Return what asks the model for a summary."""
-    lines = [f"(Before that: {summary.text})"] if summary is not None else []
+    # Redacted before anything is cut: the words by which a secret is known may go.
+    lines = [f"(Before that: {redact(summary.text)})"] if summary is not None else []
     for message in older:
         if "problem" in mark_of(message):
             continue
-        text = str(message.text)
+        text = redact(str(message.text))
         if isinstance(message, ToolMessage):
             text = cut_middle(text, SHORT_OUTPUT)
         calls = ", ".join(
-            f"{call['name']}({json.dumps(call['args'], default=str)[:200]})"
+            f"{call['name']}({redact(json.dumps(call['args'], default=str))[:200]})"
             for call in getattr(message, "tool_calls", ())
         )
         who = {"human": "User", "ai": "You", "tool": "Tool"}.get(message.type, message.type)
         lines.append(f"{who}: {text}" + (f" [called {calls}]" if calls else ""))
     told = cut_middle("\n".join(lines), max(_SHORTEST_TEXT, max_tokens * _CHARS_PER_TOKEN))
-    return [SystemMessage(INSTRUCTIONS), HumanMessage(fence(redact(told), "the conversation"))]
+    return [SystemMessage(INSTRUCTIONS), HumanMessage(fence(told, "the conversation"))]
 
 
 def shorten_outputs(messages: Sequence[BaseMessage], max_tokens: int) -> list[BaseMessage]:

@@ -79,6 +79,11 @@ class ThreadTurns:
             may_retry = thread_id not in self._settled
             return self._start_rest(thread_id, may_retry=may_retry)
         turn = Turn(thread_id, f"turn-{uuid4().hex[:12]}", message, self._publish)
+        if read_decision(message) is not None:
+            # Now, not when the turns before it have ended: a word can't mean what its
+            # writer has not seen.
+            pending = await asyncio.to_thread(self._desk.pending, thread_id)
+            turn.known_approvals = frozenset(approval.id for approval in pending)
         return self._start(turn, self._answer)
 
     def _start_rest(self, thread_id: str, *, may_retry: bool) -> Turn:
@@ -154,9 +159,9 @@ class ThreadTurns:
 
     async def _answer(self, turn: Turn) -> TurnStatus:
         decision = read_decision(turn.message)
-        if decision is not None:
+        if decision is not None and turn.known_approvals:
             pending = await asyncio.to_thread(self._desk.pending, turn.thread_id)
-            if len(pending) == 1:
+            if len(pending) == 1 and turn.known_approvals == {pending[0].id}:
                 return await self._answer_decision(turn, pending[0], decision)
             if pending:
                 turn.start()

@@ -59,6 +59,8 @@ class Turn:
         self.text_id = ""
         self.is_followed = False
         """Whether somebody has seen it, or is seeing it."""
+        self.known_approvals: frozenset[str] = frozenset()
+        """What waited for a decision when the message came; nobody decides about the rest."""
         self.has_rules_answer = False
         """Whether the rules answered it, as no model may be asked."""
         self.inputs: list[Any] = []

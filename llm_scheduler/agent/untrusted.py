@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 
+from llm_scheduler.agent.model_choice import hide
 from llm_scheduler.logs import redact
 
 # Colours, titles and cursor movements.
@@ -41,9 +43,22 @@ def cut_middle(text: str, max_chars: int, hint: str = "") -> str:
     return text[:head] + mark + (text[len(text) - (room - head) :] if room > head else "")
 
 
-def make_safe(text: str, max_chars: int, hint: str = "") -> str:
-    """Return a text that may be sent: plain, without secrets, of bounded length."""
-    return cut_middle(redact(make_plain(text)), max_chars, hint)
+def make_safe(text: str, max_chars: int, hint: str = "", keys: Iterable[str] = ()) -> str:
+    """Return a text that may be sent: plain, without secrets, of bounded length.
+
+    Parameters
+    ----------
+    text
+        Of a log, a file or a tool.
+    max_chars
+        Of the result.
+    hint
+        Said where something is cut.
+    keys
+        Taken out whatever they look like.
+
+    """
+    return cut_middle(redact(hide(make_plain(text), keys)), max_chars, hint)
 
 
 def fence(text: str, what: str) -> str:

@@ -145,14 +145,11 @@ def ask_once(session: ChatSession, message: str) -> int:
 
 def converse(session: ChatSession, run_file: Path) -> int:
     """Talk until the person leaves; return the exit status."""
-    from llm_scheduler.cli.chat_commands import describe, show_history
+    from llm_scheduler.cli.chat_commands import describe, show_history, show_waiting
 
     session.view.show(*describe(session, run_file))
     attempt(session, lambda: show_history(session))
-    waiting = session.pending()
-    if waiting:
-        names = ", ".join(approval.id for approval in waiting)
-        session.view.say(f"To be decided: {names}; /decide shows and asks.", "bold yellow")
+    attempt(session, lambda: show_waiting(session))
     interrupted = False
     while not session.leaving:
         if attempt(session, lambda: answer_line(session)):

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_scheduler.cli.chat_session import ChatSession
-from llm_scheduler.cli.chat_view import approval_view, diff_view, user_line
+from llm_scheduler.cli.chat_view import diff_view, user_line
 from llm_scheduler.cli.render import (
     diagnosis_panel,
     groups_line,
@@ -79,6 +79,18 @@ async def _history(session: ChatSession) -> Any:
     return await session.assistant.history(session.thread_id)
 
 
+def show_waiting(session: ChatSession) -> None:
+    """Show the changes that wait for a decision in this thread, whole."""
+    waiting = session.pending()
+    if not waiting:
+        return
+    for approval in waiting:
+        session.show_change(approval)
+    names = ", ".join(approval.id for approval in waiting)
+    how = "/decide asks by key" if session.entry.has_keys else "/approve or /reject it"
+    session.view.say(f"To be decided: {names}; {how}.", "bold yellow")
+
+
 def _help(session: ChatSession, _rest: str) -> None:
     table = Table.grid(padding=(0, 2))
     for name, command in COMMANDS.items():
@@ -134,7 +146,7 @@ def _pending(session: ChatSession, _rest: str) -> None:
     if not waiting:
         session.view.say("No change waits for a decision here.")
     for approval in waiting:
-        session.view.show(approval_view(approval))
+        session.show_change(approval)
 
 
 def _decide(session: ChatSession, _rest: str) -> None:
@@ -150,7 +162,11 @@ def _decision(word: str) -> Callable[[ChatSession, str], None]:
     def run(session: ChatSession, rest: str) -> None:
         first, _, message = rest.partition(" ")
         if first == "all" and word in ("approve", "reject"):
-            for approval in session.pending():
+            waiting = session.pending()
+            if session.show_unseen(waiting):
+                session.view.say(f"Not all of it was shown here before; say it again to {word} it.")
+                return
+            for approval in waiting:
                 session.apply_word(approval, word, message.strip())
         else:
             session.apply_word(*_chosen(session, rest, word))
@@ -228,6 +244,7 @@ def _thread(session: ChatSession, rest: str) -> None:
             session.thread_id = rest
     session.view.say(f"Thread: {session.thread_id}")
     show_history(session)
+    show_waiting(session)
 
 
 def _new(session: ChatSession, _rest: str) -> None:

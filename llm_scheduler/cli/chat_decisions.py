@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from llm_scheduler.errors import UsageError
 
 if TYPE_CHECKING:
     from llm_scheduler.agent.approval import Approval, Decision, Scope
+    from llm_scheduler.tools.change import PlannedChange
 
 LATER = "later"
 WORDS: dict[str, tuple[Decision, Scope]] = {
@@ -61,16 +62,29 @@ def ask_decision(entry: Input, approval: Approval) -> Answer:
     return Answer(word)
 
 
-def edit_arguments(entry: Input, view: View, approval: Approval) -> dict[str, Any] | None:
+def edit_arguments(
+    entry: Input, view: View, approval: Approval, plan: Callable[[dict[str, Any]], PlannedChange]
+) -> dict[str, Any] | None:
     """Let the person change what is proposed; ``None`` when they did not.
 
-    What was edited is shown and has to be confirmed: only what was on the screen is
-    carried out.
+    What the edit would make of the files is shown and has to be confirmed: only what was
+    on the screen is carried out.
+
+    Parameters
+    ----------
+    entry, view
+        The terminal.
+    approval
+        What is proposed.
+    plan
+        Says what a call with these arguments would change now.
 
     Raises
     ------
     UsageError
         There is no editor, or what it left makes no sense.
+    ToolError
+        What it left can't be carried out.
 
     """
     name = next((n for n in _TEXTS if isinstance(approval.arguments.get(n), str)), None)
@@ -86,7 +100,11 @@ def edit_arguments(entry: Input, view: View, approval: Approval) -> dict[str, An
     if after == before:
         return None
     arguments = _parse_object(after) if name is None else {**approval.arguments, name: after}
-    view.show(diff_view(_diff(before, after)))
+    change = plan(arguments)
+    view.say(change.summary, "bold")
+    if change.risk:
+        view.say(f"Risk: {change.risk}", "yellow")
+    view.show(diff_view(change.diff))
     return arguments if entry.read_key("Approve it so? [y]es [n]o: ", "yn") == "y" else None
 
 
@@ -98,10 +116,3 @@ def _parse_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("What you wrote is no JSON object.")
     return value
-
-
-def _diff(before: str, after: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), "proposed", "edited", lineterm=""
-    )
-    return "\n".join(lines)

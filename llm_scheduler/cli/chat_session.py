@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llm_scheduler.agent.events import ApprovalSettled, Done, Event, Usage
+from llm_scheduler.agent.events import ApprovalSettled, ApprovalWanted, Done, Event, Usage
 from llm_scheduler.agent.words import read_decision
 from llm_scheduler.cli.chat_decisions import LATER, WORDS, ask_decision, edit_arguments
 from llm_scheduler.cli.chat_input import Input
@@ -50,6 +50,7 @@ class ChatSession:
         self.output_tokens = 0
         self.money: float | None = None
         self._settled: set[tuple[str, str]] = set()
+        self._on_screen: set[str] = set()
         self._runner = asyncio.Runner()
 
     def close(self) -> None:
@@ -120,7 +121,7 @@ class ChatSession:
         if told == "finished" and result.status == "waiting":
             # What the rules know is not said by a turn.
             for approval in result.approvals:
-                self.view.show(approval_view(approval))
+                self.show_change(approval)
         return result.status
 
     async def _guard(self, work: Coroutine[Any, Any, T]) -> T:
@@ -150,6 +151,8 @@ class ChatSession:
             if told in self._settled:
                 return
             self._settled.add(told)
+        if isinstance(event, ApprovalWanted):
+            self._on_screen.add(event.approval.id)
         self.view.show_event(event)
 
     def _count(self, event: Event) -> None:
@@ -164,6 +167,18 @@ class ChatSession:
     def pending(self) -> list[Approval]:
         """Return the changes of this thread that wait for a decision."""
         return self.assistant.pending(self.thread_id)
+
+    def show_change(self, approval: Approval) -> None:
+        """Show a proposed change, whole."""
+        self._on_screen.add(approval.id)
+        self.view.show(approval_view(approval))
+
+    def show_unseen(self, approvals: Sequence[Approval]) -> bool:
+        """Show those of these changes that this session has not shown; says whether there were."""
+        unseen = [approval for approval in approvals if approval.id not in self._on_screen]
+        for approval in unseen:
+            self.show_change(approval)
+        return bool(unseen)
 
     def decide(
         self,
@@ -187,13 +202,14 @@ class ChatSession:
         self.view.pause()
         replaced = [a for a in self.pending() if a.id == settled.replaced_by]
         for new in replaced:
-            self.view.show(approval_view(new))
+            self.show_change(new)
 
     def ask_for_decisions(self) -> bool:
         """Ask for each pending change by key; says whether all are decided."""
         later: set[str] = set()
         while waiting := [a for a in self.pending() if a.id not in later]:
             approval = waiting[0]
+            self.show_unseen([approval])
             try:
                 answer = ask_decision(self.entry, approval)
                 if answer.word == LATER:
@@ -212,7 +228,12 @@ class ChatSession:
     def apply_word(self, approval: Approval, word: str, message: str = "") -> None:
         """Carry out a decision in a word: approve, reject, edit, turn or kind."""
         if word == "edit":
-            arguments = edit_arguments(self.entry, self.view, approval)
+            arguments = edit_arguments(
+                self.entry,
+                self.view,
+                approval,
+                lambda edited: self.assistant.desk.preview(approval.id, edited),
+            )
             if arguments is None:
                 self.view.say("Nothing was changed; it is still to be decided.")
                 return
@@ -242,10 +263,14 @@ class ChatSession:
         waiting = self.pending() if word else []
         if word is None or not waiting:
             return None
+        is_new = self.show_unseen(waiting)
         if len(waiting) > 1:
             names = ", ".join(a.id for a in waiting)
-            text = f"{len(waiting)} changes wait: {names}. Say /{word} {waiting[0].id}, or all."
-            self.view.say(text)
+            ways = f"/{word} {waiting[0].id} or /{word} all"
+            self.view.say(f"{len(waiting)} changes wait: {names}. Say {ways}.")
+            return "waiting"
+        if is_new:  # of another session: nobody says yes to what is not on the screen
+            self.view.say(f"This change was not shown here before; say it again to {word} it.")
             return "waiting"
         self.decide(waiting[0], word)
         return self.after_decision()

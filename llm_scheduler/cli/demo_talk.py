@@ -14,6 +14,7 @@ from llm_scheduler.errors import LLMSchedulerError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from llm_scheduler.agent.events import Event
     from llm_scheduler.cli.chat_input import Input
     from llm_scheduler.cli.chat_session import ChatSession
     from llm_scheduler.cli.chat_view import View
@@ -93,11 +94,21 @@ def _mend(demo: DemoRun, session: ChatSession, job_id: str) -> str:
     if diagnosis is not None:
         view.say(f"Why it failed, said by the {diagnosis.source}: {diagnosis.title}")
     before = {change.id for change in assistant.changes()}
-    status = session.fix(job_id)
+    settled: set[str] = set()
+
+    def note(event: Event) -> None:
+        if event.type == "approval_settled":
+            settled.add(event.approval.status)
+
+    leave = assistant.subscribe(note)
+    try:
+        status = session.fix(job_id)
+    finally:
+        leave()
     made = [c for c in assistant.changes() if c.id not in before and not c.undone_by]
     if not made:
-        if status == "waiting":
-            return ""  # it was left for later
+        if status == "waiting" or "rejected" in settled:
+            return ""  # a person left it for later, or said no
         return f"The model changed nothing; the turn {status}."
     view.say("The job is started again ...", "bold")
     if not demo.start_again(_JOB):

@@ -32,6 +32,8 @@ class Failure(_Frozen):
     record: JobRecord | None = None
     diagnosis: Diagnosis | None = None
     """``None`` while the diagnosis is under way."""
+    rules_diagnosis: Diagnosis | None = None
+    """What the rules said, where `diagnosis` is the model's."""
     known: bool = False
     """Whether an earlier session already reported it."""
     held: bool = False
@@ -43,6 +45,13 @@ class Failure(_Frozen):
     """The text in the log that made it do so."""
     note: str = ""
     """What the job manager did about it, in a sentence."""
+
+    @property
+    def by_rules(self) -> Diagnosis | None:
+        """What the rules say: what a model says must never be taken for it."""
+        if self.diagnosis is not None and self.diagnosis.source == "rules":
+            return self.diagnosis
+        return self.rules_diagnosis
 
 
 class FailureGroup(_Frozen):

@@ -32,8 +32,8 @@ _RAW_REDACTED = REDACTED.encode()
 _HIDDEN = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|" + UNSEEN
 )
-# The last byte of a colon, an equals sign, what follows them, the end of a colour.
-_LABEL_ENDS = frozenset(bytes([char]) for char in b":=\\|>-+mK\x9a\x9d")
+# The last byte of a colon, an equals sign, a bracket, what follows them, the end of a colour.
+_LABEL_ENDS = frozenset(bytes([char]) for char in b":=\\(|>-+mK\x9a\x9d")
 _FIRST_RUN = re.compile(r"(?:[\w+/=.~%-]|\\+[nr])+", re.ASCII)
 _LAST_RUN = re.compile(r"(?:[\w+/=.~%-]|[nr]\\+)+", re.ASCII)  # of the text turned round
 
@@ -73,6 +73,7 @@ def redact_lines(raws: Sequence[bytes], *, cut_end: bool = False) -> Sequence[by
     if key_search()(joined) is not None:
         _hide_key_blocks(raws, out, found)
     _hide_values_below(raws, out, found)
+    _hide_columns(raws, out, found)
     for i in found:
         is_cut = cut_end and i == len(raws) - 1
         out[i] = _redact_line(out[i], cut_end=is_cut)
@@ -106,6 +107,23 @@ def _hide_values_below(raws: Sequence[bytes], out: list[bytes], found: Iterable[
         text, places = _flatten(out[i + 1].decode("latin-1"))
         if (span := find_below(label, above, text)) is not None:
             out[i + 1] = _hide(out[i + 1], [_map_back(span, places)])
+
+
+def _hide_columns(raws: Sequence[bytes], out: list[bytes], found: Iterable[int]) -> None:
+    """Hide what stands in the columns of a table that are named ``password`` and alike."""
+    done = 0
+    for i in sorted(found):
+        if i < done or not _may_be_head(raws[i]):
+            continue
+        from llm_scheduler.logs.secret_columns import find_columns
+
+        for row, spans in find_columns(out, i):
+            out[row] = _hide(out[row], spans) if spans else out[row]
+            done = row + 1
+
+
+def _may_be_head(raw: bytes) -> bool:
+    return b" " not in raw and (b"," in raw or b";" in raw or b"\t" in raw)
 
 
 def redact_part(

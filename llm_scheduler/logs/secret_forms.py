@@ -93,13 +93,18 @@ KEYS = (
     r"|shared[_-]?access[_-]?signature|shared[_-]?key|encryption[_-]?key|signing[_-]?key"
     r"|subscription[_-]?key|munge[_-]?key|client[_-]?key[_-]?data"
 )
+COLUMNS = (
+    "pass[_-]?word|passwd|pass[_-]?phrase|pwd|secret(?:[_-]?key)?|client[_-]?secret"
+    "|api[_-]?key|access[_-]?key|(?:access|auth|api|refresh)[_-]?token"
+)
+"""Names of columns with secrets in a table."""
 
 _TOKENS = (
     "|".join(start.partition("(?=")[0] for start, _, _ in (*PLAIN, *MIXED) if start != "secret_")
     + r"|sk-|SK[0-9a-f]{32}|eyJ|SG\.|\.[\w-]{6}\.[\w-]{27}|[0-9]{8}:[\w-]{34}"
     r"|[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{16}-us[0-9]|\.atlasv1\.|pat\w{14}\.|8Q~"
     r"|(?:AKIA|ASIA|AGPA|AIDA|AROA|ABIA|ACCA)[A-Z0-9]|[A-Za-z0-9+/]==|secret_[A-Za-z0-9]{16}"
-    r"|hooks\.slack\.com|/api/webhooks/|webhook\.office|api\.telegram|(?i:wandb\b.*[0-9a-f]{40})"
+    r"|hooks\.slack\.com|/api/webhooks/|webhook\.office|api\.telegram|(?i:wandb\b.*[0-9a-f]{40}|wandb\s+login\s.*\w{32})"
     r"|(?i:key\\*\"\s*:\s*\\*\"[0-9a-f]{32})"
 )
 _AFTER = rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s*(?:[=:>,]|{WIDE_COLON})|%3|\s+(?i:is|was)\s)"
@@ -115,6 +120,8 @@ _NAMES = (
     + r"|(?:(?i:pass)(?:[_-]?(?i:[0-9]{1,3}|prod|dev|old|new|value))?"
     r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2})"
     + _AFTER
+    + r"|(?i:pw(?:[_-]?[a-z0-9]{1,8})?)\\*['\"]?\]?\s*[=:]"
+    + rf"|(?i:(?:{COLUMNS})['\"]?[,;\t]|[,;\t]['\"]?(?:{COLUMNS}))"
     + r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
     r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|"
     + FOREIGN

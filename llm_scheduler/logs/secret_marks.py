@@ -36,6 +36,7 @@ _QUICK = (
     r"[A-Za-z0-9+/]==|hooks\.slack|/webhooks/|webhook\.office|api\.telegram|\.[0-9a-f]{32}",
     r"[0-9]{8}:[\w-]{8}|[0-9a-f]-[0-9a-f]{8}-[0-9a-f]{8}|\.[\w-]{6}\.[\w-]{8}|//[^\s/]*@",
     r":[^\s:/@]+@[\w-]|(?i:oracle|ora-[0-9]|sqlldr|expdp|impdp|login['\"=:(\[ ]|flyv1)",
+    r"(?i:pw(?:[_-]?[a-z0-9]{1,8})?)\\*['\"]?\]?\s*[=:]",
     r"jdbc:oracle|sqlplus|%26|fm[12][ar]?_lJPE",
     f"(?i:{FOREIGN})",
     r"[?&;](?i:sig|code|x-amz|x-goog|awsaccess|api|access|id_|id-|idtoken|refresh|client)",

@@ -19,6 +19,7 @@ _KEYWORDS = (
     rf"(?P<password>{PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{KEYS})|(?P<secret>secret|credential)"
     r"|(?P<token>token|api[_-]?auth|auth[_-]?key)|(?P<weak>(?-i:(?<=_)KEY|(?<=_)PAT))"
     rf"|(?P<foreign>{FOREIGN})|(?P<short>(?<![a-z0-9])pass|(?-i:(?<=[a-z])Pass))"
+    r"|(?P<brief>(?<![a-z0-9])pw)"
 )
 _SUFFIX = r"s?(?:[_-]?(?:\d{1,3}|prod|dev|test|staging|old|new|value|string|str|base64|b64)){0,2}"
 _SEPARATOR = (
@@ -30,13 +31,13 @@ _ASSIGNED = re.compile(rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>{_SEPARATOR})", re.IGN
 _LABEL = re.compile(
     rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>\\*['\"]?\]?{WIDE_BLANK}?\s{{0,8}}(?:=|:|{WIDE_COLON})"
     r"|\s{1,8}(?=\\\s{0,8}$))"
-    r"[ \t]{0,8}(?:\\|[|>][+-]?)?\s{0,8}$",
+    r"[ \t]{0,8}(?:\\|\(|[|>][+-]?)?\s{0,8}$",
     re.IGNORECASE | re.ASCII,
 )
-"""A name at the end of a line, also before the signs by which shells and YAML go on."""
+"""A name at the end of a line, also before the signs by which shells, YAML and code go on."""
 _ALONE = re.compile(
     r"\s*(?:-\s)?(?:[bru]{0,2}(?P<quote>['\"])(?P<quoted>(?:(?!(?P=quote)).)+)(?P=quote)"
-    r"|(?P<bare>[^\s'\"]+))[,;]?\s*(?:\\\s*)?",
+    r"|(?P<bare>[^\s'\"]+))\s{0,2}[\]})]{0,4}[,;]?\s*(?:\\\s*)?",
     re.ASCII,
 )
 _TELLING = re.compile(r"[\[({<#*=+~-]|(?ai:\d{1,10}[.@]|[a-z_][\w.-]*[=@:(])")
@@ -63,7 +64,7 @@ _PROSE = re.compile(
     "wrong|yes|your"
 )
 _PLACEHOLDER = re.compile(
-    r"[*.•x]{2,}|[*?!.,:;-]|<[a-z][a-z _-]*>?|\$\{?[A-Za-z_][A-Z_]*\}?|%\(?\w*\)?s|\{\w*\}"
+    r"[*.•x]{2,}|[*?!.,:;(\[{-]|<[a-z][a-z _-]*>?|\$\{?[A-Za-z_][A-Z_]*\}?|%\(?\w*\)?s|\{\w*\}"
     r"|\{\{.*|\$\(.*|\$\{\{.*|[|>][+-]?|\\",
     re.IGNORECASE,
 )
@@ -82,6 +83,8 @@ _ML_NAME = re.compile(
     r"|decoder|encoder|target|source|sequence|vision|draft|total|single)[_-]?$",
     re.IGNORECASE,
 )
+_LOGIN = re.compile("user|login|auth|connect|host|account|server|sql|mail|(?<![a-z])db")
+"""Before ``pw``, which else may be a plane wave."""
 _PASSAGE = re.compile(
     r"(?:by|forward|backward|fwd|bwd|first|second|third|last|next|each|single|double|two|multi|one"
     r"|n|num|tests?|all|low|high|opt|optimi[sz]ation|compile|compiler|render|shader|train|eval|warmup"
@@ -178,6 +181,8 @@ def find_below(label: Label, above: str, text: str) -> Span | None:
     which = "quoted" if found["quote"] else "bare"
     value, quoted = found[which], which == "quoted"
     goes_on = above.rstrip().endswith("\\")
+    if not quoted and above.rstrip().endswith("("):
+        return None
     if not quoted and not goes_on:
         # A password that is a word can't be told from what a program says next.
         if len(value) < 6 or not has_digits_and_letters(value) or value[-1] in ":)]}>,.":
@@ -251,6 +256,9 @@ def is_secret(kind: str, name: str, before: str, separator: str, value: str, quo
         return False
     if kind == "short":
         return _is_pass(name, before, separator, bare, quoted)
+    if kind == "brief":
+        is_given = quoted and " " not in bare and re.search("[=:]", separator) is not None
+        return is_given and len(bare) >= 6 and _LOGIN.search(before.lower()) is not None
     if kind == "foreign":  # what is no secret after it can't be told by its words
         return quoted or has_digits_and_letters(bare.encode("ascii", "ignore").decode())
     if kind == "password":

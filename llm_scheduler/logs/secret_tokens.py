@@ -60,13 +60,23 @@ _STORAGE_KEY = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==")  # Azure
 _WANDB = re.compile(
     r"(?i)\bwandb\b.{0,60}?\b(?:login|key)\b.{0,24}?(?<![0-9a-f])([0-9a-f]{40})(?![0-9a-f])"
 )
+_WANDB_LOGIN = re.compile(
+    r"(?ai)\bwandb\s{1,4}login\s(?:[^|&;\n]{0,80}\s)?(?=[a-z_]{0,128}\d)(?=[\d_]{0,128}[a-z])"
+    r"(\w{32,128})(?![\w/.:-])"
+)
 _KAGGLE = re.compile(r"(?i)\\*\"key\\*\"\s{0,3}:\s{0,3}\\*\"([0-9a-f]{32})(?![0-9a-f])")
 _WEBHOOK = re.compile(
     r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|webhook\.office\.com/webhookb2/"
     r"|discord(?:app)?\.com/api/webhooks/\d{1,30}/|api\.telegram\.org/bot)([\w/:@-]{8,})",
     re.ASCII,
 )
-_GROUPED = ((_AFTER_AWS_ID, "A"), (_WANDB, "andb"), (_KAGGLE, "ey"), (_WEBHOOK, "/"))
+_GROUPED = (
+    (_AFTER_AWS_ID, "A"),
+    (_WANDB, "andb"),
+    (_WANDB_LOGIN, "andb"),
+    (_KAGGLE, "ey"),
+    (_WEBHOOK, "/"),
+)
 
 
 def is_mixed(text: str) -> bool:

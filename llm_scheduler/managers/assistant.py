@@ -20,9 +20,9 @@ from llm_scheduler.agent.events import ChatResult, Event
 from llm_scheduler.agent.model_choice import describe_model
 from llm_scheduler.agent.places import open_agent_folder
 from llm_scheduler.agent.rule_chat import RuleChat
-from llm_scheduler.agent.rule_fixes import ProposedFix, find_fixes, restart_of
+from llm_scheduler.agent.rule_fixes import ProposedFix, find_fixes
 from llm_scheduler.agent.threads import thread_for_group
-from llm_scheduler.config import LLMSettings, Mode, Settings
+from llm_scheduler.config import LLMSettings, Mode, Settings, own_places
 from llm_scheduler.diagnosis.grouping import group_key
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.diagnosis.models import Diagnosis
@@ -72,7 +72,9 @@ class Assistant:
         roots = settings.roots or tuple(dict.fromkeys((run.folder, Path.cwd())))
         workspace = Workspace(
             roots,
-            refused=(self.folder.path, state_dir, *_own_files(run_file)),
+            refused=(self.folder.path, state_dir, *_own_files(run_file, settings)),
+            agent_folders=(self.folder.path.parent,),
+            run_name=run.name,
             max_change_bytes=settings.max_change_bytes,
         )
         self.toolbox = Toolbox(workspace, run)
@@ -290,9 +292,7 @@ class Assistant:
         approvals = [self._propose(fix, thread_id) for fix in found.fixes]
         if not any(approvals):
             return []
-        held = [name for fix in found.restarts for name in fix.arguments["learners"]]
-        if held:
-            approvals.append(self._propose(restart_of(held), thread_id))
+        approvals += [self._propose(fix, thread_id) for fix in found.restarts]
         return [approval for approval in approvals if approval is not None]
 
     def _propose(self, fix: ProposedFix, thread_id: str) -> Approval | None:
@@ -307,6 +307,7 @@ class Assistant:
                 tool=fix.tool,
                 arguments=fix.arguments,
                 reason=fix.reason,
+                must_ask=not fix.is_certain,
             )
         except ToolError:
             return None  # it is not possible any more, or read-only
@@ -332,9 +333,10 @@ def _last_ones(failures: Sequence[Failure], group: FailureGroup) -> list[Failure
     ]
 
 
-def _own_files(run_file: Path) -> tuple[Path, ...]:
-    """Files beside a run that the agent must not touch."""
-    return (run_file, run_file.with_name(f"{run_file.name}-journal"))
+def _own_files(run_file: Path, settings: LLMSettings) -> tuple[Path, ...]:
+    """Files of a run and of the settings that the agent must not touch."""
+    key_file = () if settings.api_key_file is None else (settings.api_key_file,)
+    return (run_file, *own_places(), *key_file)
 
 
 def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assistant:

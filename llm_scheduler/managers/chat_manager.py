@@ -188,6 +188,11 @@ class ChatManager(BaseManager):
         """Return the conversations about this run, the last used first."""
         return self.assistant.threads()
 
+    @property
+    def budget_left(self) -> str:
+        """What is left of the model's budget, in words; empty without limits."""
+        return self.assistant.budget_left() if self.settings.has_model else ""
+
     def cancel_turn(self, thread_id: str) -> bool:
         """Stop what goes on in a thread; says whether there was something."""
         return self.assistant.cancel(thread_id)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from llm_scheduler.diagnosis.grouping import group_key
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.diagnosis.models import Diagnosis
-from llm_scheduler.errors import LLMSchedulerError
+from llm_scheduler.errors import LLMSchedulerError, ModelError
 
 if TYPE_CHECKING:
     from llm_scheduler.managers.llm_manager import LLMManager
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
 """Failures of one cause come in bursts; so long is waited for more of them."""
+KNOWN_GROUPS = 20
+"""About so many groups of earlier sessions, the newest, the model is asked at the start."""
 
 
 class FollowUp:
@@ -44,6 +47,7 @@ class FollowUp:
         """Attempts that were followed up."""
         self._asked: set[str] = set()
         """Attempts about which the model was asked, without an answer so far."""
+        self._opening = asyncio.Lock()
         self._is_busy = False
         self._model: ModelDiagnoses | None = None
         self._closing: threading.Thread | None = None
@@ -65,6 +69,7 @@ class FollowUp:
         """Follow up what is explained, for ever."""
         self._wake = asyncio.Event()
         self._wake.set()
+        self._opening = asyncio.Lock()  # of the loop that runs this
         try:
             while True:
                 await self._wake.wait()
@@ -104,37 +109,74 @@ class FollowUp:
         except LLMSchedulerError as exc:
             self._manager.set_problem("model", f"The model can't be asked: {exc}")
 
-    async def _look(self) -> None:
-        fresh = {
-            f.attempt: f
-            for f in self._manager.failures()
-            if not f.known and f.diagnosis is not None and f.attempt not in self._seen
-        }
-        self._seen.update(fresh)
-        if not fresh:
-            return
-        for group in self._manager.groups():
-            members = [
-                f for f in fresh.values() if f.diagnosis and group_key(f.diagnosis) == group.key
-            ]
-            if members:
-                await self._follow(group, members)
+    async def ask_again(self, failure: Failure) -> None:
+        """Ask the model about the group of a failure, whatever was said before.
 
-    async def _follow(self, group: FailureGroup, members: list[Failure]) -> None:
+        Raises
+        ------
+        ModelError
+            The model could not be asked.
+
+        """
+        assert failure.diagnosis is not None
+        key = group_key(failure.diagnosis)
+        model = await self._open_model()
         try:
-            if self._manager.mode != "read-only":
-                await asyncio.to_thread(self._propose, group)
+            diagnosis = await model.ask_again(key, failure)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise ModelError("The run ended before the model had answered.") from None
+        if diagnosis is None:
+            return
+        await self._manager.take_diagnosis(failure, diagnosis)
+        others = _by_group(f for f in self._manager.failures() if f.attempt != failure.attempt)
+        if key in others:  # it is in the cache for them
+            model.add({key: others[key]})
+        self._manager.notify()
+
+    async def _look(self) -> None:
+        new = [
+            f
+            for f in self._manager.failures()
+            if f.diagnosis is not None and f.attempt not in self._seen
+        ]
+        self._seen.update(f.attempt for f in new)
+        if not new:
+            return
+        try:
             if self._manager.settings.has_model:
-                loop = asyncio.get_running_loop()
-                if self._model is None:
-                    self._model = await asyncio.to_thread(self._make_model, loop)
-                model = self._model
-                self._asked.update(failure.attempt for failure in members)
-                model.add(group.key, members)
+                await self._ask(new)
+            fresh = _by_group(f for f in new if not f.known)
+            groups = {group.key: group for group in self._manager.groups()}
+            for key in reversed(fresh):
+                if key in groups and self._manager.mode != "read-only":
+                    await asyncio.to_thread(self._propose, groups[key])
         except LLMSchedulerError as exc:
             self._manager.set_problem("chat", f"Fixes can't be proposed: {exc}")
         except Exception:
-            log.exception("a failure can't be followed up")
+            log.exception("failures can't be followed up")
+
+    async def _ask(self, new: Sequence[Failure]) -> None:
+        """Ask about the groups of failures, the newest first.
+
+        Of those of earlier sessions that the model did not get to, some are asked about
+        too, and all get what it said about their group since.
+        """
+        groups = _by_group(f for f in new if not _is_answered(f))
+        old = [key for key, members in groups.items() if all(f.known for f in members)]
+        if groups:
+            model = await self._open_model()
+            self._asked.update(f.attempt for members in groups.values() for f in members)
+            model.add(groups, known_only=old[:-KNOWN_GROUPS])
+
+    async def _open_model(self) -> ModelDiagnoses:
+        loop = asyncio.get_running_loop()
+        async with self._opening:
+            if self._model is None:
+                self._model = await asyncio.to_thread(self._make_model, loop)
+            return self._model
 
     def _make_model(self, loop: asyncio.AbstractEventLoop) -> ModelDiagnoses:
         # Here, as most of the package is not needed without a model.
@@ -144,7 +186,9 @@ class FollowUp:
             loop.call_soon_threadsafe(self._take, failure, diagnosis)
 
         def tell(sentence: str) -> None:
-            text = f"The rules go on alone: {sentence}" if sentence else ""
+            text = sentence
+            if sentence and "The rules go on alone" not in sentence:
+                text = f"The rules go on alone: {sentence}"
             loop.call_soon_threadsafe(self._manager.set_problem, "model", text)
 
         assistant = self._manager.assistant
@@ -158,7 +202,6 @@ class FollowUp:
         )
 
     def _take(self, failure: Failure, diagnosis: Diagnosis) -> None:
-        self._manager.set_problem("model", "")
         self._asked.discard(failure.attempt)
         task = asyncio.get_running_loop().create_task(
             self._manager.take_diagnosis(failure, diagnosis)
@@ -174,6 +217,34 @@ class FollowUp:
     def _propose(self, group: FailureGroup) -> None:
         if self._manager.assistant.propose_exact_fixes(group):
             self._manager.notify()
+
+
+def with_diagnosis(failure: Failure, diagnosis: Diagnosis) -> Failure:
+    """Return a failure with a diagnosis of the rules, or with the model's beside it."""
+    if diagnosis.source == "rules":
+        return failure.model_copy(update={"diagnosis": diagnosis, "rules_diagnosis": None})
+    # Here, as most runs have no model.
+    from llm_scheduler.agent.judging import join_opinions
+
+    return join_opinions(failure, diagnosis)
+
+
+def _is_answered(failure: Failure) -> bool:
+    """Tell whether the model has said something about a failure."""
+    is_by_model = failure.diagnosis is not None and failure.diagnosis.source == "model"
+    return is_by_model or failure.rules_diagnosis is not None
+
+
+def _by_group(failures: Iterable[Failure]) -> dict[str, list[Failure]]:
+    """Return failures, which come the earliest first, by group: the newest group last."""
+    groups: dict[str, list[Failure]] = {}
+    for failure in failures:
+        if failure.diagnosis is not None:
+            key = group_key(failure.diagnosis)
+            members = groups.pop(key, [])
+            members.append(failure)
+            groups[key] = members
+    return groups
 
 
 def _make_models(manager: LLMManager) -> None:

@@ -17,7 +17,7 @@ from llm_scheduler.errors import StoreError, UsageError
 from llm_scheduler.managers.chat_manager import ChatManager
 from llm_scheduler.managers.diagnosis_pool import DiagnosisPool
 from llm_scheduler.managers.failure_store import FailureStore
-from llm_scheduler.managers.follow_up import FollowUp
+from llm_scheduler.managers.follow_up import FollowUp, with_diagnosis
 from llm_scheduler.managers.rule_diagnoses import RuleDiagnoses
 
 if TYPE_CHECKING:
@@ -119,13 +119,23 @@ class LLMManager(ChatManager):
             self._groups = group_failures(self.failures(), nodes_used=self._nodes_used)
         return list(self._groups)
 
-    async def diagnose_failed_job(self, job_id: str) -> Diagnosis:
+    async def diagnose_failed_job(self, job_id: str, *, again: bool = False) -> Diagnosis:
         """Return the diagnosis of a failed job; it is made once and kept.
+
+        Parameters
+        ----------
+        job_id
+            The job's id.
+        again
+            Whether to ask the model anew about its group; without a model, to read its
+            logs anew.
 
         Raises
         ------
         UsageError
             No failure of a job with this id is known.
+        ModelError
+            The model was to be asked again and could not be.
 
         """
         found = [f for f in self.failures() if f.job_id == str(job_id)]
@@ -135,9 +145,11 @@ class LLMManager(ChatManager):
                 f"Job {job_id!r} is not known to have failed; failed jobs: {known or 'none'}.",
             )
         failure = found[-1]
-        if failure.diagnosis is not None:
-            return failure.diagnosis
-        return await self._rules.ask(failure)
+        if failure.diagnosis is None or (again and not self.settings.has_model):
+            return await self._rules.ask(failure)
+        if again:
+            await self._follow_up.ask_again(failure)
+        return self._failures.get(failure.attempt, failure).diagnosis or failure.diagnosis
 
     async def settled(self, timeout_s: float | None = None) -> bool:
         """Wait until every failure that was reported has its diagnosis.
@@ -361,7 +373,9 @@ class LLMManager(ChatManager):
         """Note why a job failed, in the place of what was thought before."""
         current = self._failures.get(failure.attempt)
         if current is not None:
-            done = current.model_copy(update={"diagnosis": diagnosis})
+            done = with_diagnosis(current, diagnosis)
+            if done == current:
+                return
             self._failures[failure.attempt] = done
             if failure.attempt in self._unsaved:
                 self._unsaved[failure.attempt] = done

@@ -5,15 +5,16 @@ A model that hangs, fails or floods can therefore not delay the loop that runs t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.agent.loop import AgentLoop
-from llm_scheduler.errors import UsageError
+from llm_scheduler.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from llm_scheduler.agent.budget import Budget
     from llm_scheduler.agent.database import AgentDatabase
+    from llm_scheduler.agent.diagnosing import ModelDiagnoser
     from llm_scheduler.agent.diagnosis_queue import DiagnosisQueue
     from llm_scheduler.config import LLMSettings
     from llm_scheduler.diagnosis.groups import Failure
@@ -37,7 +38,8 @@ class ModelDiagnoses:
     on_diagnosis
         Called on the queue's thread with each failure and its diagnosis.
     on_problem
-        Called on the queue's thread with a sentence when the rules go on alone.
+        Called on the queue's thread with a sentence when the rules go on alone, and with
+        an empty one when they do no more.
     on_notice
         Called there with a sentence when something is tried again.
 
@@ -63,6 +65,7 @@ class ModelDiagnoses:
         self._on_notice = on_notice
         self._loop = AgentLoop("llm-scheduler-diagnoses")
         self._queue: DiagnosisQueue | None = None
+        self._diagnoser: ModelDiagnoser | None = None
         self._n_added = 0
         self._n_ended = 0
 
@@ -72,13 +75,30 @@ class ModelDiagnoses:
         queued = self._queue.n_pending if self._queue is not None else 0
         return queued + (self._n_added - self._n_ended)
 
-    def add(self, group_key: str, failures: list[Failure]) -> None:
-        """Queue failures of one group; the newest group is asked about first."""
+    def add(
+        self, groups: Mapping[str, Sequence[Failure]], known_only: Collection[str] = ()
+    ) -> None:
+        """Queue failures by the keys of their groups; the last group comes first.
+
+        About the groups in `known_only` the model is not asked: their failures get what
+        it said before, if it did.
+        """
         self._n_added += 1
         try:
-            self._loop.submit(self._add(group_key, failures))
+            self._loop.submit(self._add(groups, known_only))
         except UsageError:  # the run has ended
             self._n_ended += 1
+
+    async def ask_again(self, group_key: str, failure: Failure) -> Diagnosis | None:
+        """Ask about a group whatever was said before; ``None`` where nothing is proven.
+
+        Raises
+        ------
+        ModelError
+            The model could not be asked.
+
+        """
+        return await self._loop.call(self._ask_again(group_key, failure))
 
     def close(self) -> None:
         """End what is under way; what was found stays."""
@@ -86,20 +106,33 @@ class ModelDiagnoses:
             self._queue.cancel()  # else the end of one begins the next
         self._loop.close()
 
-    async def _add(self, group_key: str, failures: list[Failure]) -> None:
+    async def _add(
+        self, groups: Mapping[str, Sequence[Failure]], known_only: Collection[str]
+    ) -> None:
         try:
             queue = self._queue or self._make_queue()
-            for failure in failures:
-                queue.add(group_key, failure)
+            for key, failures in groups.items():
+                queue.add(key, *failures, ask=key not in known_only)
         finally:
             self._n_ended += 1
+
+    async def _ask_again(self, group_key: str, failure: Failure) -> Diagnosis | None:
+        diagnoser = self._diagnoser
+        if diagnoser is None:
+            self._make_queue()
+            diagnoser = self._diagnoser
+        assert diagnoser is not None
+        diagnosis = await diagnoser.diagnose(group_key, failure, self._run, again=True)
+        if diagnosis is None and not diagnoser.could_ask:
+            raise ModelError(diagnoser.last_problem)
+        return diagnosis
 
     def _make_queue(self) -> DiagnosisQueue:
         # Here, as it loads LangChain in the end; and the queue belongs to this loop.
         from llm_scheduler.agent.diagnosing import ModelDiagnoser
         from llm_scheduler.agent.diagnosis_queue import DiagnosisQueue
 
-        diagnoser = ModelDiagnoser(
+        diagnoser = self._diagnoser = ModelDiagnoser(
             self._settings, self._database, budget=self._budget, on_notice=self._on_notice
         )
         self._loop.at_close(diagnoser.close)

@@ -155,6 +155,8 @@ class ScriptedModel:
         self.input_tokens = 0
         self.output_tokens = 0
         self._queues: list[_Queue] = []
+        self._repeated: set[int] = set()
+        """Identities of steps that repeat and were taken; these stay where they are."""
         self._n_tool_calls = 0
         self._lock = threading.Lock()
         self._server = ModelHTTPServer(port, self._take)
@@ -202,9 +204,10 @@ class ScriptedModel:
 
     @property
     def left_over(self) -> list[Step]:
-        """Steps that no request has taken; those that repeat do not count."""
+        """Steps that no request has taken."""
         with self._lock:
-            return [step for q in self._queues for step in q.steps if not isinstance(step, Repeat)]
+            steps = [step for queue in self._queues for step in queue.steps]
+            return [step for step in steps if id(step) not in self._repeated]
 
     def check(self) -> None:
         """Check that the script is used up and that no request was out of place.
@@ -293,7 +296,10 @@ class ScriptedModel:
         for queue in chosen:
             if queue.steps:
                 first = queue.steps[0]
-                return first if isinstance(first, Repeat) else queue.steps.popleft()
+                if not isinstance(first, Repeat):
+                    return queue.steps.popleft()
+                self._repeated.add(id(first))
+                return first
         told = f"request {request.number} came after the end of the script"
         self.unexpected.append(f"{told}: {_brief(request.last_text or request.text)}")
         return RawReply(400, error_body(f"Scripted model: {told}."))

@@ -71,6 +71,8 @@ _WORDS_BEFORE_KEY = word_set(
     "api access auth secret private hf ssh gpg github gitlab openai anthropic license"
 )
 _WORD = re.compile(r"[a-z]+")
+_OWN = re.compile(r"\.failures\.sqlite(?:-(?:journal|wal|shm))?$")
+"""The failures and approvals of runs, whichever they are."""
 
 _KEY_BLOCK = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
@@ -111,6 +113,8 @@ def _fold(name: str) -> str:
 def _why_name(name: str) -> str:
     while (shorter := _BACKUP.sub("", name)) not in (name, ""):
         name = shorter
+    if _OWN.search(name):
+        return "files called NAME.failures.sqlite belong to llm_scheduler itself"
     stem, _, ending = name.rpartition(".")
     # The swap file of vim has a dot before the name.
     if name in _NAMES or name.removeprefix(".") in _NAMES:

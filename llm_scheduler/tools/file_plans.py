@@ -40,7 +40,7 @@ _MAX_NAME_BYTES = 255
 _UMASK = re.compile(r"^Umask:\s*([0-7]+)", re.MULTILINE)
 _FALLBACK_UMASK = 0o077
 _CODE = (".py", ".pyx", ".ipynb", ".jl", ".r", ".c", ".cpp", ".f90", ".lua")
-_SCRIPTS = (".sh", ".sbatch", ".slurm", ".pbs", ".job", ".bash", ".csh")
+_SCRIPTS = (".sh", ".sbatch", ".batch", ".slurm", ".pbs", ".job", ".bash", ".csh")
 
 
 def plan_file_change(

@@ -3,7 +3,8 @@
 Somebody who talks the model into a change may want a way to run code later, outside of
 every limit here: a line in ``.bashrc``, a git hook, a ``.pth`` file, a pickle that the
 next session loads. Such files are refused; others that are run on purpose, such as a
-``Makefile``, are allowed with a warning.
+``Makefile``, are allowed with a warning. What the engine of a run keeps for itself is
+read, but not written either.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 import sys
 import unicodedata
 from functools import lru_cache
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 from llm_scheduler.tools.credentials import word_set
 
@@ -43,6 +46,9 @@ _HOOKS = word_set(
 )
 _RUN_ENDINGS = word_set("pth pyc pyo so dylib dll whl egg jar desktop service timer socket pyz exe")
 _PICKLES = word_set("pickle pkl p pck joblib dill cloudpickle pt ckpt")
+_ENGINE_FOLDERS = word_set(".llm_scheduler")
+_JOB_FILES = word_set("record.json claim script")
+"""In the folder of a job, ``jobs/NUMBER``, of the local scheduler."""
 _WARNINGS = (
     (
         re.compile(
@@ -76,7 +82,9 @@ def _fold(name: str) -> str:
     return seen.rstrip(". ") or seen
 
 
-def why_not_written(path: str, *, root: str, home: str, is_removal: bool = False) -> str:
+def why_not_written(
+    path: str, *, root: str, home: str, run_name: str = "", is_removal: bool = False
+) -> str:
     """Say why a file is never changed by a tool; empty when it may be.
 
     Parameters
@@ -87,12 +95,16 @@ def why_not_written(path: str, *, root: str, home: str, is_removal: bool = False
         The allowed folder in which it lies; how that is called is the user's choice.
     home
         The user's home folder, resolved.
+    run_name
+        The run whose files may lie there.
     is_removal
         Whether it is only taken away: that runs nothing, so data may go.
 
     """
     parts = [_fold(part) for part in path.removeprefix(root).split("/") if part]
     name = parts[-1] if parts else ""
+    if _is_engines(parts, _fold(run_name)):
+        return "the engine of the run keeps it for itself"
     ending = name.rpartition(".")[2] if "." in name else ""
     for part in parts:
         if part in _FOLDERS:
@@ -110,6 +122,22 @@ def why_not_written(path: str, *, root: str, home: str, is_removal: bool = False
     return ""
 
 
+def _is_engines(parts: list[str], run_name: str) -> bool:
+    """Tell what schedulers and managers write for themselves, and the logs of a run's jobs."""
+    name = parts[-1] if parts else ""
+    if name.endswith(".db.json") or any(part in _ENGINE_FOLDERS for part in parts):
+        return True
+    if any(part.endswith(".failures.logs") for part in parts):
+        return True
+    if len(parts) > 2 and parts[-3] == "jobs" and parts[-2].isdigit() and name in _JOB_FILES:
+        return True
+    if not run_name:
+        return False
+    rest = name.removeprefix(f"{run_name}-")
+    is_log = rest[:1].isdigit() and rest.endswith((".log", ".out", ".err"))
+    return rest != name and (is_log or rest == "database.json")
+
+
 def find_warning(path: str, *, is_new: bool) -> str:
     """Return what to know before a file is changed that others run; mostly empty."""
     parts = path.split("/")
@@ -122,4 +150,12 @@ def find_warning(path: str, *, is_new: bool) -> str:
     stem = parts[-1].removesuffix(".py")
     if is_new and stem in sys.stdlib_module_names and (stem != parts[-1] or "." not in stem):
         return f"Python code beside it will load it in place of the standard module {stem}"
+    if is_new and _is_installed(stem) and (stem != parts[-1] or "." not in stem):
+        return f"Python code beside it will load it in place of the installed package {stem}"
     return ""
+
+
+def _is_installed(module: str) -> bool:
+    """Tell whether a module lies where packages are installed."""
+    folders = [x for x in sys.path if Path(x).name in ("site-packages", "dist-packages")]
+    return module.isidentifier() and PathFinder.find_spec(module, folders) is not None

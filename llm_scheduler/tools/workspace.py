@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,8 @@ from llm_scheduler.tools.walk import Place, Walker, is_inside
 
 MAX_READ_BYTES = 10_000_000
 MAX_CHANGE_BYTES = 1_000_000
+_OF_AGENT = re.compile(r"/(?:[0-9a-f]{16}(?:/|$)|budget\.sqlite)", re.IGNORECASE)
+"""What lies in the folder of all runs' conversations: a folder for each, the budget of a day."""
 _TRIES = 3
 _SIDE_FILES = ("-journal", "-wal", "-shm")
 _SIMILAR_NAMES = 3
@@ -43,6 +46,10 @@ class Workspace:
         the first first.
     refused
         Files and folders inside of them that may not, such as our own databases.
+    agent_folders
+        Folders with those of several runs, where each run has a folder.
+    run_name
+        The run whose logs may be read, and are not written.
     max_read_bytes
         Size of the largest file that is read as text.
     max_change_bytes
@@ -55,6 +62,8 @@ class Workspace:
         roots: Sequence[Path | str],
         refused: Sequence[Path | str] = (),
         *,
+        agent_folders: Sequence[Path | str] = (),
+        run_name: str = "",
         max_read_bytes: int = MAX_READ_BYTES,
         max_change_bytes: int = MAX_CHANGE_BYTES,
     ) -> None:
@@ -63,6 +72,8 @@ class Workspace:
         self.max_read_bytes = max_read_bytes
         self.max_change_bytes = max_change_bytes
         self._refused = tuple(_resolve(path) for path in refused)
+        self._agent_folders = tuple(_resolve(path) for path in agent_folders)
+        self._run_name = run_name
         self._walker = Walker(self.roots, self.home)
 
     # -- places ----------------------------------------------------------------------
@@ -150,7 +161,11 @@ class Workspace:
 
     def why_secret(self, path: str) -> str:
         """Say why a resolved path is not to be looked at; empty when it may be."""
-        if any(is_inside(path, own) for own in self._own_paths(path)):
+        if any(is_inside(path, own) for own in self._own_paths(path)) or any(
+            _OF_AGENT.match(path[len(folder.rstrip("/")) :])
+            for folder in self._agent_folders
+            if is_inside(path, folder)
+        ):
             return "it belongs to llm_scheduler itself"
         return why_credential(path)
 
@@ -197,7 +212,9 @@ class Workspace:
     def why_not_written(self, path: str, *, is_removal: bool = False) -> str:
         """Say why other programs obey a resolved path; empty when it may be changed."""
         root = self.root_of(path)
-        return why_not_written(path, root=root, home=self.home, is_removal=is_removal)
+        return why_not_written(
+            path, root=root, home=self.home, run_name=self._run_name, is_removal=is_removal
+        )
 
     def check_writable(self, place: Place, *, is_removal: bool = False) -> None:
         """Check that what stands at a place, or will, may be changed.

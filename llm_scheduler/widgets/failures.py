@@ -7,6 +7,7 @@ and draws at most some times a second, however many jobs fail at once.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import threading
@@ -18,7 +19,9 @@ import ipywidgets
 
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.errors import LLMSchedulerError
+from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.widgets import failure_html
+from llm_scheduler.widgets.chat_button import ChatButton
 from llm_scheduler.widgets.failure_html import counted
 
 INTERVAL_S = 0.25
@@ -89,7 +92,10 @@ class FailuresPanel(ipywidgets.VBox):
         self._more.on_click(self._show_more)
         style = ipywidgets.HTML(failure_html.style_html())
         style.add_class("llms-style")
-        super().__init__([style, self._header, self._problem, self._list, self._more])
+        # Another source of failures may have nothing to talk to.
+        self.chat = ChatButton(llm_manager) if isinstance(llm_manager, LLMManager) else None
+        chat = [self.chat] if self.chat is not None else []
+        super().__init__([style, self._header, self._problem, *chat, self._list, self._more])
         self.add_class("llms-panel")
         self._redraw = _Redraw(self._draw_some)
         self._unsubscribe = llm_manager.subscribe(self._redraw.ask)
@@ -155,7 +161,8 @@ class FailuresPanel(ipywidgets.VBox):
         for group in groups:
             entry = self._entries.get(group.key)
             if entry is None:
-                entry = self._entries[group.key] = _Entry(self._release)
+                chat = functools.partial(self.chat.show, group.key) if self.chat else None
+                entry = self._entries[group.key] = _Entry(self._release, chat)
             entry.update(group, held.get(group.key, ()))
         boxes = tuple(entry.box for entry in self._entries.values())
         if boxes != self._list.children:
@@ -186,7 +193,11 @@ class FailuresPanel(ipywidgets.VBox):
 class _Entry:
     """One group in the list."""
 
-    def __init__(self, release: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        release: Callable[[Sequence[str]], None],
+        chat: Callable[[], None] | None,
+    ) -> None:
         # Opened by CSS alone (`mod-active`): it works while the kernel is busy, by
         # keyboard too, and the state is a trait, so that it outlives redrawing.
         self.toggle = ipywidgets.ToggleButton()
@@ -199,7 +210,13 @@ class _Entry:
         self.again.add_class("llms-again")
         self.again.layout.display = "none"
         self.again.on_click(self._clicked)
-        self.box = ipywidgets.VBox([self.toggle, self.meta, self.again, self.body])
+        self.talk: list[ipywidgets.Button] = []
+        if chat is not None:
+            button = ipywidgets.Button(description="Chat about this", icon="comments")
+            button.add_class("llms-talk")
+            button.on_click(lambda _button: chat())
+            self.talk.append(button)
+        self.box = ipywidgets.VBox([self.toggle, self.meta, self.again, *self.talk, self.body])
         self.box.add_class("llms-entry")
         self._release = release
         self._shown: tuple[Any, ...] = ()
@@ -230,7 +247,7 @@ class _Entry:
 
     def close_all(self) -> None:
         """Close the entry's widgets."""
-        for widget in (self.toggle, self.meta, self.again, self.body, self.box):
+        for widget in (self.toggle, self.meta, self.again, *self.talk, self.body, self.box):
             widget.close()
 
     def _clicked(self, _button: Any) -> None:

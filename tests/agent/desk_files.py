@@ -136,6 +136,7 @@ class Bench:
         self, tool: str = "replace_text", *, thread: str = "chat", turn: str = "t1", **given: Any
     ) -> Approval:
         call_id = given.pop("call_id", None)
+        must_ask = given.pop("must_ask", False)
         if call_id is None:
             self._calls += 1
             call_id = f"call-{os.getpid()}-{self._calls}"
@@ -149,6 +150,7 @@ class Bench:
             tool=tool,
             arguments=arguments,
             reason=str(arguments.get("reason", "")),
+            must_ask=must_ask,
         )
 
     def effects(self) -> list[str]:

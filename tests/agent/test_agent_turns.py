@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
+from llm_scheduler.agent.approval import Approval
 from llm_scheduler.agent.events import (
     ApprovalSettled,
     ApprovalWanted,
@@ -12,7 +16,7 @@ from llm_scheduler.agent.events import (
     TurnStarted,
     Usage,
 )
-from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
+from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say, tool
 from tests.agent.conftest import MakeTalk
 from tests.agent.talking import AFTER, BEFORE, EDIT, end_of, of_kind, text_of
 
@@ -78,6 +82,35 @@ async def test_typed_decision(
     assert talk.read() == text
     assert end_of(events).text == "All right."
     assert len(of_kind(events, ApprovalSettled)) == 1
+
+
+async def test_a_word_typed_before_a_change_was_proposed_decides_nothing(
+    model: ScriptedModel, talk_with: MakeTalk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = hold(call_tools(tool("replace_text", **EDIT)))
+    model.script(held, say("You said yes to what?"), say("It is mended."))
+    talk = talk_with(model)
+    talk.write()
+    is_taken, find_pending = threading.Event(), talk.desk.pending
+
+    def pending(thread_id: str | None = None) -> list[Approval]:
+        found = find_pending(thread_id)
+        is_taken.set()
+        return found
+
+    first = asyncio.create_task(talk.say("Look further."))
+    assert await asyncio.to_thread(held.reached.wait, 30)
+    monkeypatch.setattr(talk.desk, "pending", pending)
+    early = asyncio.create_task(talk.say("yes"))
+    assert await asyncio.to_thread(is_taken.wait, 30)
+    held.release()
+    assert end_of(await first).status == "waiting"
+    assert end_of(await early).text == "You said yes to what?"
+    assert talk.read() == BEFORE
+    (approval,) = talk.desk.pending()
+    # Now it is there to be seen.
+    assert of_kind(await talk.say("yes"), ApprovalSettled)[0].approval.id == approval.id
+    assert talk.read() == AFTER
 
 
 async def test_yolo_and_read_only(model: ScriptedModel, talk_with: MakeTalk) -> None:

@@ -33,6 +33,11 @@ class Histories(RuleBasedStateMachine):
         self.text = "a = 0\n"
         self.calls = 0
         self.known: dict[str, Approval] = {}
+        self.asked: dict[str, str] = {}
+        """What the call of each asked for, also where the user has edited it."""
+        self.rejected_at: dict[str, int] = {}
+        self.approved_at: dict[str, int] = {}
+        self.n_decisions = 0
         self.n_changes = 0
 
     def teardown(self) -> None:
@@ -47,8 +52,22 @@ class Histories(RuleBasedStateMachine):
             self.text = str(approval.arguments["content"])
             self.n_changes += 1
         self.known[approval.id] = approval
+        self.asked.setdefault(approval.id, str(approval.arguments["content"]))
         if approval.replaced_by:
             self.known[approval.replaced_by] = self.bench.desk.get(approval.replaced_by)
+            self.asked.setdefault(approval.replaced_by, self.asked[approval.id])
+
+    def note_decision(self, approval: Approval) -> None:
+        """Remember what the user wants and does not want."""
+        self.n_decisions += 1
+        text = str(approval.arguments["content"])
+        if approval.status == "rejected":
+            self.rejected_at |= dict.fromkeys((text, self.asked[approval.id]), self.n_decisions)
+        elif approval.status == "done":
+            self.approved_at[text] = self.n_decisions
+
+    def is_refused(self, text: str) -> bool:
+        return self.rejected_at.get(text, 0) > self.approved_at.get(text, 0)
 
     @rule(text=TEXTS, turn=st.sampled_from(["t1", "t2"]))
     def propose(self, text: str, turn: str) -> None:
@@ -62,11 +81,18 @@ class Histories(RuleBasedStateMachine):
             rejected = [
                 x
                 for x in self.known.values()
-                if x.status == "rejected" and (x.turn_id, x.arguments["content"]) == (turn, text)
+                if (x.status, x.turn_id) == ("rejected", turn)
+                and text in (x.arguments["content"], self.asked[x.id])
             ]
             assert mode == "read-only" or text == self.text or rejected
             return
-        assert approval.status == ("done" if mode == "yolo" else "pending")
+        at_once = mode == "yolo" and not self.is_refused(text)
+        assert approval.status == ("done" if at_once else "pending")
+        for same in [x for x in self.known.values() if x.status == "pending"]:
+            if same.arguments["content"] == text:  # one card for one change
+                now = self.bench.desk.get(same.id)
+                assert (now.status, now.replaced_by) == ("void", approval.id)
+                self.known[same.id] = now
         self.note(approval)
 
     @precondition(lambda self: self.known)
@@ -95,6 +121,8 @@ class Histories(RuleBasedStateMachine):
         else:
             assert new.status in ("done", "void")
         self.note(new)
+        if old.status not in FINAL:
+            self.note_decision(new)
 
     @precondition(lambda self: self.n_changes)
     @rule(data=st.data())

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from llm_scheduler.agent.policy import Policy, Tally
+from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import ToolError, UsageError
+from llm_scheduler.tools.change import PlannedChange, State
 from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
 
 Make = Callable[..., Bench]
@@ -89,6 +92,100 @@ def test_deleting_always_asks(make: Make, mode: Any) -> None:
     assert bench.propose("delete_file", path=MODEL).status == "pending"
     assert bench.propose("write_file", path=MODEL, content="").status == "pending"
     assert bench.read() == BEFORE
+
+
+LONG = "".join(f"x{number} = {number}\n" for number in range(40))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\n",
+        " ",
+        "\n \t\n",
+        "#",
+        f"#{' ' * 999}#",
+        "# removed\n",
+        "x1 = 1\n",
+        "".join(f"y{n}\n" for n in range(60)),
+    ],
+    ids=["line", "blank", "blanks", "hash", "padded", "word", "one line", "other lines"],
+)
+@pytest.mark.parametrize("allowed_by", ["yolo", "turn", "kind"])
+def test_what_keeps_next_to_nothing_of_a_file_deletes_it(
+    make: Make, allowed_by: Any, content: str
+) -> None:
+    bench = make(mode="yolo" if allowed_by == "yolo" else "approve")
+    bench.write("long.py", LONG)
+    first = bench.propose("write_file", path="b.py", content="b\n")
+    if allowed_by != "yolo":
+        bench.desk.decide(first.id, "approve", scope=allowed_by)
+    assert new_file(bench, "c.py") == "done"
+    assert bench.propose("write_file", path="long.py", content=content).status == "pending"
+    assert bench.read("long.py") == LONG
+
+
+def test_replacing_all_of_a_text_deletes_it(make: Make) -> None:
+    bench = make(mode="yolo")
+    approval = bench.propose(path=MODEL, old_text=BEFORE.strip(), new_text="")
+    assert approval.status == "pending"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (LONG, LONG.replace(" = ", "=")[:60] + LONG[60:]),
+        (LONG, "\r\n".join(LONG.splitlines())),
+        (LONG, "".join(f"    {line}\n" for line in LONG.splitlines())),
+        (LONG, LONG[len(LONG) // 2 :]),
+        (LONG, LONG * 5),
+        ("\n", "x = 1\n"),
+        ("limit = 1000\n", "limit = 1\n"),
+        (str(list(range(900))), str(list(range(1, 900)))),
+    ],
+    ids=["edit", "line ends", "indent", "half", "longer", "first text", "short", "one line"],
+)
+def test_what_keeps_a_part_of_a_file_does_not_delete_it(
+    make: Make, before: str, after: str
+) -> None:
+    bench = make(mode="yolo")
+    bench.write("long.py", before)
+    assert bench.propose("write_file", path="long.py", content=after).status == "done"
+
+
+def learners(number: int) -> PlannedChange:
+    """Plan more memory for so many learners."""
+    targets = [f"learner:/d/{n}.pickle" for n in range(number)]
+    before, after = (
+        tuple(State(target=target, what="learner", content=content) for target in targets)
+        for content in (b"{}", b'{"memory": "8GB"}')
+    )
+    return PlannedChange(
+        tool="set_resources",
+        kind="resources",
+        summary="Ask for more memory",
+        diff="",
+        risk="",
+        before=before,
+        after=after,
+    )
+
+
+@pytest.mark.parametrize("number", [1, 11, 400])
+def test_learners_are_no_files(make: Make, number: int) -> None:
+    policy = Policy(LLMSettings(mode="yolo"))
+    tally = Tally(3, frozenset({"/d/a.py"}))
+    assert policy.judge(learners(number), "chat", "t1", tally) == "yolo"
+    policy.mode = "approve"
+    assert policy.judge(learners(number), "chat", "t1", tally) == "ask"
+
+
+def test_learners_use_up_no_files_of_the_turn(make: Make) -> None:
+    bench = make(mode="yolo", files_per_turn=1)
+    assert bench.propose("set_resources", memory="8GB").status == "done"
+    assert new_file(bench, "a.py") == "done"
+    assert bench.propose("set_resources", memory="16GB").status == "done"
+    assert new_file(bench, "b.py") == "pending"
 
 
 def test_yolo_asks_after_many_files_and_goes_on_in_the_next_turn(make: Make) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from llm_scheduler.agent.approval import Approval
 from llm_scheduler.errors import UsageError
+from llm_scheduler.tools.change import PlannedChange
 from tests.agent.desk_files import LEARNER, MODEL, Bench, wait_for_no_disk
 
 
@@ -109,9 +110,78 @@ def test_yolo_beside_the_run_leaves_it_to_the_run(shell: Bench) -> None:
     assert approval.status == "approved"
     assert shell.propose().status == "done"  # files need no run
     with run_process(shell) as run:
+        run.desk.mode = "yolo"
         (done,) = run.desk.carry_out_approved()
         assert done.status == "done"
         assert [change.by for change in run.desk.changes()] == ["yolo", "yolo"]
+
+
+def test_what_yolo_approved_elsewhere_is_asked_for_where_it_is_off(shell: Bench) -> None:
+    shell.desk.mode = "yolo"
+    approval = shell.propose("set_resources", memory="8GB")
+    with run_process(shell) as run:
+        assert run.desk.carry_out_approved() == []
+        assert run.effects() == []
+        (pending,) = run.desk.pending()
+        assert (pending.id, pending.decided_at) == (approval.id, None)
+        assert "YOLO mode was off" in pending.message
+        done = run.desk.decide(approval.id, "approve")
+        assert (done.status, done.message) == ("done", "")
+        assert [change.by for change in run.desk.changes()] == ["approval"]
+
+
+def test_leaving_yolo_takes_back_what_waits_for_the_run(shell: Bench) -> None:
+    by_hand = approve(shell)
+    shell.desk.mode = "yolo"
+    by_yolo = shell.propose("set_resources", memory="16GB")
+    assert by_yolo.status == "approved"
+    shell.desk.mode = "approve"
+    assert [x.id for x in shell.desk.pending()] == [by_yolo.id]
+    with run_process(shell) as run:
+        run.desk.mode = "yolo"
+        (done,) = run.desk.carry_out_approved()
+        assert done.id == by_hand.id
+    assert memory(shell) == '{"memory": "8GB"}'
+
+
+def test_what_waits_for_the_run_can_still_be_rejected(shell: Bench) -> None:
+    approval = approve(shell)
+    rejected = shell.desk.decide(approval.id, "reject", message="No, wait.")
+    assert (rejected.status, rejected.message) == ("rejected", "No, wait.")
+    with run_process(shell) as run:
+        assert run.desk.carry_out_approved() == []
+        assert run.desk.decide(approval.id, "approve").status == "rejected"
+        again = run.propose("set_resources", memory="16GB")
+        assert run.desk.decide(again.id, "approve").status == "done"
+        assert run.desk.decide(again.id, "reject").status == "done"
+    assert memory(shell) == '{"memory": "16GB"}'
+
+
+def test_one_that_is_rejected_while_the_run_takes_it_up_is_not_made(
+    shell: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval = approve(shell)
+    with run_process(shell) as run:
+        can_apply = run.executor.can_apply
+
+        def reject_just_then(change: PlannedChange) -> bool:
+            assert shell.desk.decide(approval.id, "reject").status == "rejected"
+            return can_apply(change)
+
+        monkeypatch.setattr(run.executor, "can_apply", reject_just_then)
+        assert run.desk.carry_out_approved() == []
+        assert run.effects() == []
+    assert memory(shell) == ""
+
+
+def test_an_edit_of_what_changed_elsewhere_is_shown_again(shell: Bench) -> None:
+    approval = shell.propose("set_resources", memory="8GB")
+    (shell.path / "run.json").write_text('{"memory": "6GB"}')
+    void = shell.desk.decide(approval.id, "edit", arguments={"memory": "32GB"})
+    assert void.status == "void"
+    new = shell.desk.get(void.replaced_by)
+    assert (new.status, new.arguments) == ("pending", {"memory": "32GB"})
+    assert shell.desk.decide(new.id, "approve").status == "approved"
 
 
 def test_only_the_runs_process_undoes(shell: Bench) -> None:

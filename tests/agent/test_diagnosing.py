@@ -14,7 +14,8 @@ import pytest
 
 from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.database import AgentDatabase
-from llm_scheduler.agent.diagnosing import FIRST_REST_S, ModelDiagnoser
+from llm_scheduler.agent.diagnosing import FIRST_REST_S, LONGEST_REST_S, ModelDiagnoser
+from llm_scheduler.agent.judging import join_opinions
 from llm_scheduler.agent.retries import Patience
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.testing.scripted_model import (
@@ -151,6 +152,33 @@ async def test_asking_again(
     assert second.title == "Second thoughts"
 
 
+async def test_what_was_said_before_is_looked_up_without_asking(
+    model: ScriptedModel, make: Make, run: KnownRun, tmp_path: Path
+) -> None:
+    model.script(answer(make_answer()))
+    diagnoser, failure = make(), make_failure(tmp_path)
+    assert await diagnoser.diagnose(KEY, failure, run, ask=False) is None
+    assert (diagnoser.last_problem, model.requests) == ("", [])
+    said = await diagnoser.diagnose(KEY, failure, run)
+    assert said is not None
+    assert await diagnoser.diagnose(KEY, failure, run, ask=False) == said
+    assert diagnoser.n_answers == 1
+
+
+async def test_asked_again_it_is_told_what_the_rules_say_not_what_it_said_itself(
+    model: ScriptedModel, make: Make, run: KnownRun, tmp_path: Path
+) -> None:
+    model.script(*[answer(make_answer(title="My own words"))] * 2)
+    diagnoser, failure = make(), make_failure(tmp_path)
+    said = await diagnoser.diagnose(KEY, failure, run)
+    assert said is not None
+    assert failure.diagnosis is not None
+    seen = join_opinions(failure, said)
+    assert await diagnoser.diagnose(KEY, seen, run, again=True) == said
+    assert "My own words" not in model.requests[1].text
+    assert failure.diagnosis.title in model.requests[1].last_text
+
+
 async def test_what_is_invented_is_not_asked_for_twice(
     model: ScriptedModel, make: Make, run: KnownRun, tmp_path: Path
 ) -> None:
@@ -159,6 +187,8 @@ async def test_what_is_invented_is_not_asked_for_twice(
     for _ in range(3):
         assert await diagnoser.diagnose(KEY, make_failure(tmp_path), run) is None
         assert "invented" in diagnoser.last_problem
+        assert diagnoser.could_ask
+    assert diagnoser.n_answers == 1
     assert await make().diagnose(KEY, make_failure(tmp_path), run) is None
 
 
@@ -190,6 +220,7 @@ async def test_only_one_repair(
     for _ in range(3):  # not asked about again in this session
         assert await diagnoser.diagnose(KEY, make_failure(tmp_path), run) is None
         assert "no diagnosis that can be read" in diagnoser.last_problem
+        assert (diagnoser.could_ask, diagnoser.retry_s) == (False, None)
     assert len(model.requests[1].text) < 30_000
 
 
@@ -239,6 +270,7 @@ async def test_a_server_that_is_down_is_not_asked_for_every_failure(
         assert await diagnoser.diagnose(group, failure, run) is None
         assert "HTTP 503" in diagnoser.last_problem
     assert len(model.requests) == 1
+    assert (diagnoser.could_ask, diagnoser.retry_s) == (False, FIRST_REST_S)
     now[0] = FIRST_REST_S
     assert await diagnoser.diagnose("a", failure, run) is None
     now[0] += FIRST_REST_S  # the second time it waits twice as long
@@ -258,6 +290,7 @@ async def test_at_the_limit_the_rules_go_on_alone(
     assert await diagnoser.diagnose("a", failure, run) is not None
     assert await diagnoser.diagnose("b", failure, run) is None
     assert "calls_per_run" in diagnoser.last_problem
+    assert diagnoser.retry_s == LONGEST_REST_S  # a day or a limit may be another by then
     assert await diagnoser.diagnose("a", failure, run) is not None  # what is known stays
 
 
@@ -304,9 +337,9 @@ async def test_a_good_job_is_compared_with(
 async def test_a_log_that_is_gone(
     model: ScriptedModel, make: Make, run: KnownRun, tmp_path: Path
 ) -> None:
-    failure = make_failure(tmp_path)
+    failure = make_failure(tmp_path, record={"state": "NODE_FAIL"})
     Path(failure.log_files[0]).unlink()
-    model.script(answer(make_answer(evidence=[quote("State FAILED, exit code 1", 0, "record")])))
+    model.script(answer(make_answer(evidence=[quote("State NODE_FAIL", 0, "record")])))
     diagnosis = await make().diagnose(KEY, failure, run)
     assert diagnosis is not None
     assert diagnosis.evidence[0].file == ""

@@ -26,8 +26,21 @@ class WrittenDiagnoser:
         self.go = asyncio.Semaphore(0)
         self.problem = problem
         self.n_cancelled = 0
+        self.n_answers = 0
+        self.could_ask = True
+        self.retry_s: float | None = None
+        self.cached: set[str] = set()
+        self.not_asked: list[str] = []
 
-    async def diagnose(self, group_key: str, failure: Failure, run: Any) -> Diagnosis | None:
+    async def diagnose(
+        self, group_key: str, failure: Failure, run: Any, *, ask: bool = True
+    ) -> Diagnosis | None:
+        self.could_ask = True
+        if group_key in self.cached:
+            return failure.diagnosis
+        if not ask:
+            self.not_asked.append(f"{group_key}{failure.job_id}")
+            return None
         self.asked.append(f"{group_key}{failure.job_id}")
         try:
             await self.go.acquire()
@@ -35,6 +48,8 @@ class WrittenDiagnoser:
             self.n_cancelled += 1
             raise
         self.last_problem = self.problem
+        self.could_ask = not self.problem
+        self.n_answers += self.could_ask
         return None if self.problem else failure.diagnosis
 
     def let(self, n: int = 1000) -> None:
@@ -111,13 +126,81 @@ async def test_a_problem_is_told_once(told: Told, tmp_path: Path) -> None:
         queue.add(key, failure)
     await queue.settled()
     assert told.problems == ["The budget is used up."]
+    diagnoser.cached.add("known")
+    for key in ("known", "d"):  # what is known needs no budget and tells nothing of it
+        queue.add(key, failure)
+        await queue.settled()
+    assert told.problems == ["The budget is used up."]
     diagnoser.problem = ""
-    queue.add("d", failure)
-    await queue.settled()
-    diagnoser.problem = "The budget is used up."
     queue.add("e", failure)
     await queue.settled()
-    assert len(told.problems) == 2  # in between it went well
+    assert told.problems[1:] == [""]
+    diagnoser.problem = "The budget is used up."
+    queue.add("f", failure)
+    await queue.settled()
+    assert told.problems[2:] == ["The budget is used up."]  # in between it went well
+
+
+async def test_an_answer_that_proves_nothing_is_no_problem(told: Told, tmp_path: Path) -> None:
+    class Inventor(WrittenDiagnoser):
+        async def diagnose(self, *_: Any, **__: Any) -> Diagnosis | None:
+            self.last_problem, self.n_answers = "The model invented all.", self.n_answers + 1
+            return None
+
+    queue = make_queue(Inventor(), told, tmp_path)
+    queue.add("a", make_failure(tmp_path))
+    await queue.settled()
+    assert (told.problems, told.diagnosed) == ([], [])
+
+
+async def test_what_could_not_be_asked_about_is_asked_when_it_can(
+    told: Told, tmp_path: Path
+) -> None:
+    diagnoser = WrittenDiagnoser(problem="The model is down.")
+    diagnoser.retry_s = 1000.0
+    diagnoser.let()
+    queue = make_queue(diagnoser, told, tmp_path)
+    for i, key in enumerate("abc"):
+        queue.add(key, make_failure(tmp_path, str(i)))
+    await queue.settled()
+    assert diagnoser.asked == ["c2", "b1", "a0"]
+    assert queue.n_pending == 0  # nobody waits for a thousand seconds
+    diagnoser.retry_s = 0.0
+    queue.add("d", make_failure(tmp_path, "3"))
+    await queue.settled()
+    diagnoser.problem = ""
+    while len(told.diagnosed) < 4:
+        await asyncio.sleep(0)
+    assert told.diagnosed == ["2", "1", "0", "3"]
+    assert told.problems == ["The model is down.", ""]
+
+
+async def test_groups_added_together_and_groups_that_grow(told: Told, tmp_path: Path) -> None:
+    diagnoser = WrittenDiagnoser()
+    queue = make_queue(diagnoser, told, tmp_path)
+    first, second = (make_failure(tmp_path, str(i)) for i in range(2))
+    for key in ("old", "middle", "new"):
+        queue.add(key, first)
+    await let_run()
+    assert diagnoser.asked == ["new0"]
+    queue.add("old", second)  # it happens again: now this is the newest
+    await let_run()
+    diagnoser.let()
+    await queue.settled()
+    assert diagnoser.asked == ["new0", "old0", "old1", "middle0"]
+
+
+async def test_some_only_get_what_is_known(told: Told, tmp_path: Path) -> None:
+    diagnoser = WrittenDiagnoser()
+    diagnoser.cached.add("known")
+    queue = make_queue(diagnoser, told, tmp_path)
+    failures = [make_failure(tmp_path, str(i)) for i in range(2)]
+    for key in ("known", "unknown"):
+        queue.add(key, *failures, ask=False)
+    await queue.settled()
+    assert told.diagnosed == ["0", "1"]
+    assert (diagnoser.asked, diagnoser.not_asked) == ([], ["unknown0", "unknown1"])
+    assert told.problems == []
 
 
 async def test_cancel(told: Told, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A model that does what hostile text tells it, in all three modes: it gains nothing.
+"""Hostile text in logs, in all three modes, with a model that does what it says: no gain.
 
 The text lies in a log that the model reads; then the model obeys it with the calls below.
 Whatever they are, nothing changes outside of the allowed folder, no credential is read
@@ -8,12 +8,14 @@ or written, nothing changes at all before a person says so, and no text decides 
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llm_scheduler.config import Mode
+from llm_scheduler.config import LLMSettings, Mode
+from llm_scheduler.managers.assistant import Assistant
 from llm_scheduler.testing.scripted_model import (
     ScriptedModel,
     ToolCall,
@@ -23,6 +25,8 @@ from llm_scheduler.testing.scripted_model import (
     tool,
 )
 from tests.agent.conftest import MakeTalk
+from tests.agent.failed_programs import ListedRun, failed_program
+from tests.agent.forged_logs import FORGED, forged_failure
 from tests.agent.talking import BEFORE, MODEL, Talk, end_of
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
@@ -193,3 +197,38 @@ def check_after(talk: Talk, inside: dict[str, bytes]) -> None:
     assert touched <= journalled
     assert len(touched) <= talk.settings.files_per_turn
     assert now[MODEL].decode() in (BEFORE, BEFORE.replace("1 / x", "0"))
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_traceback_edits_nothing(name: str, tmp_path: Path) -> None:
+    failure = forged_failure(tmp_path, FORGED[name])
+    before = contents(tmp_path)
+    run = ListedRun(tmp_path, [failure])
+    state = tmp_path.with_name(f"{tmp_path.name}-state")
+    settings = LLMSettings(mode="yolo", threads_dir=state, roots=(tmp_path,))
+    modes: tuple[Mode, ...] = ("yolo", "approve", "read-only")
+    with closing(
+        Assistant(settings, state_dir=state, run=run, run_file=tmp_path / "run.sqlite")
+    ) as assistant:
+        for mode in modes:
+            assistant.mode = mode
+            for group in run.groups():
+                proposed = assistant.propose_exact_fixes(group)
+                assert {approval.status for approval in proposed} <= {"pending"}
+        assert assistant.changes() == []
+    assert contents(tmp_path) == before
+    assert run.jobs()[0].state == "held"
+
+
+def test_a_real_misspelling_is_mended_at_once(tmp_path: Path) -> None:
+    failure = failed_program(tmp_path, "length = 3\nprint(lenght)\n")
+    run = ListedRun(tmp_path, [failure])
+    state = tmp_path.with_name(f"{tmp_path.name}-state")
+    settings = LLMSettings(mode="yolo", threads_dir=state, roots=(tmp_path,))
+    with closing(
+        Assistant(settings, state_dir=state, run=run, run_file=tmp_path / "run.sqlite")
+    ) as assistant:
+        done = assistant.propose_exact_fixes(run.groups()[0])
+        assert [approval.status for approval in done] == ["done", "done"]
+    assert (tmp_path / "model.py").read_text() == "length = 3\nprint(length)\n"
+    assert run.jobs()[0].state == "waiting"

@@ -10,8 +10,10 @@ import pytest
 from llm_scheduler.agent.diagnosis_answer import DiagnosisAnswer
 from llm_scheduler.agent.diagnosis_cache import Outcome
 from llm_scheduler.agent.diagnosis_prompt import make_prompt
-from llm_scheduler.agent.judging import adapt, judge_answer
+from llm_scheduler.agent.judging import adapt, can_prove, join_opinions, judge_answer
+from llm_scheduler.diagnosis.accounting import describe_record
 from llm_scheduler.diagnosis.models import Evidence, Remedy
+from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs import scan_log
 from tests.agent.failed_jobs import LOG, PROOF, make_answer, make_failure, make_remedy, quote
 
@@ -65,6 +67,12 @@ def test_confidence(tmp_path: Path, values: dict[str, Any], sure: float, confide
     [
         ({"evidence": []}, "quoted no line"),
         ({"evidence": [INVENTED]}, "invented all it quoted"),
+        ({"evidence": [quote("Traceback")]}, "quoted no line"),
+        ({"evidence": [quote("Traceback (most recent call last):"), INVENTED]}, "quoted no line"),
+        ({"evidence": [quote("exit code", 0, "record")]}, "quoted no line"),
+        ({"evidence": [quote("State FAILED", 0, "record")]}, "quoted no line"),
+        ({"evidence": [quote("Nodes: n7", 0, "record")]}, "quoted no line"),
+        ({"evidence": [quote("Ran for 90 s", 0, "record")]}, "quoted no line"),
         ({"category": "unknown"}, "does not know"),
         ({"category": "success"}, "sees no failure"),
     ],
@@ -162,3 +170,62 @@ def test_a_member_whose_logs_hold_none_of_the_lines_shows_what_the_rules_found(
     assert other.diagnosis is not None
     assert own.evidence == other.diagnosis.evidence
     assert own.remedies[0].resources == {"memory": "8GB"}  # it was on another node
+
+
+@pytest.mark.parametrize(
+    ("text", "proves"),
+    [
+        ("Traceback (most recent call last):", False),
+        ("[rank3]: Traceback (most recent call last):", False),
+        ("During handling of the above exception, another exception occurred:", False),
+        ("The above exception was the direct cause of the following exception:", False),
+        ("-----------------", False),
+        (PROOF, True),
+        ("    return spectrun(x)", True),
+        ("ValueError: no mode; Traceback (most recent call last): see below", True),
+        ("Killed", True),
+    ],
+)
+def test_lines_of_every_failure_prove_nothing(text: str, proves: bool) -> None:
+    assert can_prove(Evidence(file="job-17.out", line=3, text=text), None) is proves
+
+
+@pytest.mark.parametrize(
+    ("values", "proves"),
+    [
+        ({"state": "FAILED", "exit_code": 1}, False),
+        ({"state": "FAILED", "exit_code": 2, "elapsed_s": 60.0, "time_limit_s": 3600.0}, False),
+        ({"state": "FAILED", "exit_code": 1, "elapsed_s": 3590.0, "time_limit_s": 3600.0}, True),
+        ({"state": "FAILED", "exit_code": 137}, True),
+        ({"state": "FAILED", "signal": 11}, True),
+        ({"state": "OUT_OF_MEMORY"}, True),
+        ({"state": "TIMEOUT"}, True),
+        ({"state": "FAILED", "exit_code": 1, "reason": "NodeDown"}, True),
+    ],
+)
+def test_a_record_proves_what_it_tells(values: dict[str, Any], proves: bool) -> None:
+    record = JobRecord(job_id="17", **values)
+    line = Evidence(file="", line=0, text=describe_record(record))
+    assert can_prove(line, record) is proves
+
+
+@pytest.mark.parametrize("sure", [0.5, 0.97])
+@pytest.mark.parametrize("category", ["code_error", "disk_full"])
+def test_what_the_rules_say_is_kept(tmp_path: Path, sure: float, category: str) -> None:
+    failure = make_failure(tmp_path)
+    assert failure.diagnosis is not None
+    rules = failure.diagnosis.model_copy(update={"confidence": sure})
+    failure = failure.model_copy(update={"diagnosis": rules})
+    said = judge(tmp_path, sure=sure, category=category, title="The disk").diagnosis
+    assert said is not None
+    both = join_opinions(failure, said)
+    assert both.rules_diagnosis == rules
+    assert join_opinions(both, said) == both  # however often it is said
+    assert both.diagnosis is not None
+    assert both.by_rules is not None
+    assert both.by_rules.remedies == rules.remedies
+    if category == "disk_full" and sure > 0.9:
+        assert (both.diagnosis.source, both.diagnosis.title) == ("rules", rules.title)
+        assert both.diagnosis.doubts == (*rules.doubts, "The model says disk_full (0.60): The disk")
+    else:
+        assert both.diagnosis == said

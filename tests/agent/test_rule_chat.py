@@ -266,6 +266,36 @@ def test_a_learner_that_is_done_needs_no_fix(run: ListedRun) -> None:
     assert ask(run, "fix cause 1").fixes == []
 
 
+@pytest.mark.parametrize("message", ["fix job 12", "fix learner 0", "fix job 15"])
+def test_of_a_learner_that_is_done_it_is_said(run: ListedRun, message: str) -> None:
+    run.states = {"run/energy.pickle": "done", "run/gap.pickle": "done"}
+    text = ask(run, message).text
+    assert "Since then the goal was reached: there is nothing left to fix." in text
+    assert "What a person can do" not in text
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["give it more memory", "give them more RAM", "increase the memory", "it needs more memory"],
+)
+def test_only_the_resource_that_is_named_is_raised(run: ListedRun, message: str) -> None:
+    answer = ask(run, message)
+    assert tools(answer) == ["set_resources", "restart_learners"]
+    assert answer.fixes[0].fix.arguments == {"learners": ["run/band.pickle"], "memory": "4GB"}
+    assert answer.fixes[1].fix.arguments == {"learners": ["run/band.pickle"]}
+    assert "lenght" not in answer.text
+
+
+def test_a_resource_that_would_not_help(run: ListedRun) -> None:
+    for message in ("give it more time", "give job 12 more memory", "fix it on another node"):
+        answer = ask(run, message)
+        assert answer.fixes == []
+        assert answer.text.startswith("No rule says that ")
+    assert ask(run, "give job 13 less memory").fixes == []
+    run.asked = {"run/band.pickle": {"memory": "8GB"}}
+    assert "asks for enough already" in ask(run, "give job 13 more memory").text
+
+
 def test_an_earlier_job_of_a_learner(run: ListedRun, failures: list[Failure]) -> None:
     run.all_failures = [failures[0], named(failures[3], "20", "run/energy.pickle")]
     text = ask(run, "why did job 12 fail?").text
@@ -321,6 +351,7 @@ def test_nothing_gets_out_of_code(text: str) -> None:
     [
         ("", "help"), ("what can you do?", "help"), ("fix it", "fix"), ("now fix it please", "fix"),
         ("give it more memory", "fix"), ("how to fix it", "advice"), ("it needs more time", "fix"),
+        ("raise it", "fix"), ("give it less memory", "jobs"),
         ("what should I do?", "advice"), ("can it be fixed?", "advice"), ("restart", "restart"),
         ("run it again", "restart"), ("why was it restarted", "why"), ("what is running", "jobs"),
         ("is anything pending?", "jobs"), ("squeue", "queue"), ("show partitions", "queue"),

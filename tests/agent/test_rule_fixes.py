@@ -243,7 +243,7 @@ UNSURE = {
         "class A:\n    def set(self):\n        self.totl = 1\n\n\nA().totl\n",
         6,
         "AttributeError: 'A' object has no attribute 'totl'. Did you mean: 'total'?",
-        "not stand on line 6",
+        "is there, whatever",
     ),
     "not-this-python": (
         "print 'x', lenght\nlength = 1\n",

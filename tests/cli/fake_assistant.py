@@ -26,6 +26,8 @@ from llm_scheduler.agent.events import (
 from llm_scheduler.cli.chat_session import ChatSession
 from llm_scheduler.cli.chat_view import PlainView
 from llm_scheduler.errors import UsageError
+from llm_scheduler.tools.change import PlannedChange, State
+from llm_scheduler.tools.diffs import diff_lines
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DIFF = (
@@ -85,6 +87,7 @@ class FakeAssistant:
         self.model_name = "scripted"
         self.problem = ""
         self.run: Any = SimpleNamespace(name="demo", jobs=list)
+        self.desk: Any = SimpleNamespace(preview=self.preview)
         self.hangs = False
         self.fix_result = ChatResult(text="", thread_id="chat")
         self._callbacks: list[Callable[[Event], Any]] = []
@@ -130,6 +133,21 @@ class FakeAssistant:
             )
         )
         return decided.model_copy(update={"status": "done", "change_id": self.made[-1].id})
+
+    def preview(self, approval_id: str, arguments: dict[str, Any]) -> PlannedChange:
+        """Plan an edit: what it says takes the place of all that is in the file now."""
+        (edited,) = [a for a in self.waiting if a.id == approval_id]
+        state = State(target=(*edited.targets, "learner:a.pickle")[0], what="file")
+        text = str(arguments.get("content", arguments))
+        return PlannedChange(
+            tool=edited.tool,
+            kind=edited.kind,
+            summary="Edit model.py as edited",
+            diff=diff_lines(state.target, ["what is there now"], text.splitlines()),
+            risk="Jobs that start get it.",
+            before=(state,),
+            after=(state.model_copy(update={"content": text.encode()}),),
+        )
 
     def cancel(self, thread_id: str) -> bool:
         self.cancelled.append(thread_id)

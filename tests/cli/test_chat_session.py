@@ -119,7 +119,9 @@ def test_an_edited_text_is_shown_and_confirmed(talk: Any, monkeypatch: pytest.Mo
     t.session.send("fix it")
     edited = {"path": "model.py", "content": "return 1 / temperature  # .py"}
     assert t.assistant.decisions == [("ap-1", "edit", "", "call", edited)]
-    assert "+return 1 / temperature  # .py" in t.shown
+    # The whole change of the file, not only what the edit changed in the proposal.
+    for line in ("-what is there now", "+return 1 / temperature  # .py", "Risk: Jobs that start"):
+        assert line in t.shown
 
 
 @pytest.mark.parametrize("edited", ["return 1 / temperature", "something else"])
@@ -153,12 +155,13 @@ def test_a_change_without_a_text_is_edited_as_json(
 
 @pytest.mark.parametrize("word", ["approve", "yes", "Reject!", "no"])
 def test_a_word_alone_decides_the_only_pending_change(talk: Any, word: str) -> None:
-    t = talk([], keys=False)
+    t = talk([ApprovalWanted(thread_id="chat", turn_id="t1", approval=approval())], [], keys=False)
     t.assistant.waiting = [approval()]
+    assert t.session.send("fix it") == "waiting"
     t.session.send(word)
     expected = "reject" if word in ("Reject!", "no") else "approve"
     assert [d[1] for d in t.assistant.decisions] == [expected]
-    assert t.assistant.messages == [None]
+    assert t.assistant.messages == ["fix it", None]
 
 
 def test_a_word_for_several_changes_decides_none(talk: Any) -> None:
@@ -166,7 +169,7 @@ def test_a_word_for_several_changes_decides_none(talk: Any) -> None:
     t.assistant.waiting = [approval(), approval("ap-2")]
     assert t.session.send("yes") == "waiting"
     assert t.assistant.decisions == []
-    assert "2 changes wait: ap-1, ap-2. Say /approve ap-1, or all." in t.shown
+    assert "2 changes wait: ap-1, ap-2. Say /approve ap-1 or /approve all." in t.shown
 
 
 def test_without_a_pending_change_yes_is_a_message(talk: Any) -> None:
@@ -194,6 +197,7 @@ def test_commands_decide_by_id(talk: Any) -> None:
 def test_all_that_is_pending_is_decided_at_once(talk: Any, word: str) -> None:
     t = talk([], keys=False)
     t.assistant.waiting = [approval(), approval("ap-2")]
+    run_command(t.session, "/pending")
     run_command(t.session, f"/{word} all")
     assert [d[:2] for d in t.assistant.decisions] == [("ap-1", word), ("ap-2", word)]
     assert t.assistant.messages == [None]

@@ -245,8 +245,9 @@ def test_what_waits_is_decided_in_the_next_session(chat: Any, run_folder: Path) 
         status, out, err = chat("--message", "fix it", *options(model))
         assert (status, "To be decided: ap-1." in err) == (0, True)
         assert (run_folder / "model.py").read_text() == MODEL_PY
-        status, out, err = chat(*options(model), typed="/pending\nyes\n")
+        status, out, err = chat(*options(model), typed="yes\n")
     assert "To be decided: ap-1" in err
+    assert out.index("+    return 1 / temperature") < out.index("Done.")
     assert "› fix it" in out
     assert "Done." in out
     assert (run_folder / "model.py").read_text() == MODEL_PY.replace("temprature", "temperature")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
+import pytest
+
+from llm_scheduler.agent.approval import Change
+from llm_scheduler.agent.events import ApprovalSettled, Event, Notice
+from llm_scheduler.cli.demo_talk import _mend
 from llm_scheduler.testing.scripted_model import ScriptedModel
 from llm_scheduler.testing.scripted_model_files import find_script, read_script
+from tests.cli.fake_assistant import approval
 from tests.doc_examples import ROOT
 
 
@@ -43,3 +51,51 @@ def test_options_of_the_talk_need_a_model(cli, tmp_path):
     assert done.returncode == 2
     assert "need --llm" in done.stderr
     assert not (tmp_path / "d").exists()
+
+
+class WrittenTalk:
+    """A conversation in which the model proposes one change, and a person decides it."""
+
+    model_name = "scripted"
+
+    def __init__(self, decision: str) -> None:
+        self.decision = decision
+        self.said: list[str] = []
+        self.callbacks: list[Callable[[Event], Any]] = []
+        self.assistant = self.view = self
+
+    def say(self, text: str, style: str = "") -> None:
+        self.said.append(text)
+
+    def diagnosis(self, job_id: str) -> None:
+        return None
+
+    def changes(self) -> list[Change]:
+        return []
+
+    def subscribe(self, callback: Callable[[Event], Any]) -> Callable[[], None]:
+        self.callbacks.append(callback)
+        return lambda: self.callbacks.remove(callback)
+
+    def fix(self, job_id: str) -> str:
+        at = {"thread_id": "chat", "turn_id": "t1"}
+        for callback in self.callbacks:
+            callback(Notice(**at, text="one moment"))
+            if self.decision:
+                settled = approval(status=self.decision)
+                callback(ApprovalSettled(**at, approval=settled))
+        return "finished"
+
+
+@pytest.mark.parametrize(
+    ("decision", "problem"),
+    [
+        ("rejected", ""),
+        ("failed", "The model changed nothing; the turn finished."),
+        ("", "The model changed nothing; the turn finished."),
+    ],
+)
+def test_a_persons_no_is_no_failure_of_the_demo(decision: str, problem: str) -> None:
+    session = WrittenTalk(decision)
+    assert _mend(cast("Any", None), cast("Any", session), "14") == problem
+    assert session.callbacks == []

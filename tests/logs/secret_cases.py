@@ -212,6 +212,11 @@ _PLACED = [
     ('  File "/home/ann/WANDB_API_KEY=§/x.py", line 3, in f', draw(30)),
     ('  File "/home/run --api-key §/x.py", line 3, in f', draw(30)),
     ("cannot open /scratch/DB_PASSWORD=§/x/y.nc", draw(12)),
+    ('login(user="me", pw="§")', draw(12)),
+    ("{'host': 'h1', 'db_pw': '§'}", draw(12)),
+    ("smtp_server_pw = '§'", "swordfish"),
+    ("wandb login §", draw(40)),
+    ("+ wandb login --relogin --host=https://w.example.org § 2>&1", draw(60)),
 ]
 SECRETS = [("connecting with § now", start + rest) for start, rest in _TOKENS] + _PLACED
 """Lines with § in the place of a secret, and the secret."""
@@ -373,5 +378,13 @@ INNOCENT = [
     "price $5$ and $6$",
     '  File "/home/ann/pad_token=x/x.py", line 3',
     '  File "/home/ann/tokens=1/x.py", line 3',
+    'pw="PBE0-D3BJ"',
+    "&control calculation='scf' pw='ecut80ry'",
+    "running pw.x: pw=2 npool=4",
+    "user=ann pw=12.5 Ry",
+    "wandb login --relogin",
+    "wandb login --host=https://wandb.example.org/a_long_name_of_a_team_and_a_project_42",
+    "wandb login failed: entity_of_a_project_with_a_long_name/run_12",
+    "Authentications that can continue: publickey,password",
 ]
 """Lines that hold no secret."""

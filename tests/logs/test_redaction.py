@@ -34,6 +34,13 @@ BELOW = [
     ("'api_key':\n  '§'", draw(24)),
     ("'password':\n  'it is §',", "correct horse"),
     ("パスワード：\n§", draw(12)),
+    ('{"password":\n "§"}', "swordfish"),
+    ('{"a": [{"api_key":\n "§"}]},', draw(24)),
+    ('PASSWORD = (\n    "§"\n)', "swordfish"),
+    ("client = Client(password=(\n    '§'))", "correct horse"),
+    ("user,password\nann,§", "swordfish"),
+    ('"name";"api_key";"n"\r\nann;"§";2', "correct;horse"),
+    ("host\tsecret\n10.0.0.1\tbob12345\nnode1\t§", "swordfish"),
 ]
 """Lines with § in the place of a secret that the line above it names."""
 INNOCENT_BELOW = [
@@ -55,6 +62,13 @@ INNOCENT_BELOW = [
     "sort_key:\n  energy12",
     "the key:\nnode12345",
     "hidden password:\n[redacted]",
+    "password = (\n    get_password()\n)",
+    "token = (\n    'relu' if deep else 'tanh'\n)",
+    "publickey,password\nPermission denied, please try again.",
+    "step,token,loss\n1,hello,0.25\n2,world,0.125",
+    "user,password\nann,yes\nbob,null\ncid,1234",
+    "user,password,n\nLogged in\nann,swordfish",
+    "password,user\n[redacted],ann",
 ]
 """Lines that look as if the second one were a secret."""
 

@@ -333,6 +333,17 @@ def test_what_is_left_over_fails_the_check() -> None:
         m.script(say("never said"))
 
 
+def test_a_step_that_repeats_must_have_been_used_once() -> None:
+    with (
+        pytest.raises(AssertionError, match=r"a step was not used.*never said"),
+        ScriptedModel() as m,
+    ):
+        m.script(repeat(say("said")), when=lambda request: "job 7" in request.last_text)
+        m.script(repeat(say("never said")))
+        assert post(m)[0] == 200
+        assert len(m.left_over) == 1
+
+
 def test_one_request_too_many_fails_the_check() -> None:
     with pytest.raises(AssertionError, match="request 2 came after the end"), ScriptedModel() as m:
         m.script(say("ok"))

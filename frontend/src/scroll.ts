@@ -1,0 +1,94 @@
+// Keeps a growing transcript at its end, unless the reader has moved away from it.
+
+import { button } from "./dom";
+
+const NEAR_PX = 40;
+
+export class ScrollKeeper {
+  /** Shown while the end is out of sight. */
+  readonly toEnd: HTMLButtonElement;
+  private isAtEnd = true;
+  private lastTop = 0;
+  private readonly observer: ResizeObserver | null;
+
+  constructor(
+    private readonly frame: HTMLElement,
+    content: HTMLElement,
+    onTop: () => void,
+  ) {
+    this.toEnd = button("Go to the latest", () => { this.goToEnd(); }, {
+      icon: "down",
+      class: "lm-to-end",
+    });
+    this.toEnd.hidden = true;
+    frame.addEventListener(
+      "scroll",
+      () => {
+        // Entries may have grown since the scroll that this event tells of: only a move
+        // upwards is the reader's wish to leave the end.
+        if (this.distance() < NEAR_PX) this.setAtEnd(true);
+        else if (frame.scrollTop < this.lastTop - 1) this.setAtEnd(false);
+        this.lastTop = frame.scrollTop;
+        if (frame.scrollTop < 200) onTop();
+      },
+      { passive: true },
+    );
+    // Who opens something wants to see it where it is.
+    frame.addEventListener("click", (event) => {
+      if ((event.target as Element | null)?.closest("summary, button")) this.setAtEnd(false);
+    });
+    this.observer =
+      typeof ResizeObserver === "undefined"
+        ? null
+        : new ResizeObserver(() => {
+            if (this.isAtEnd) this.frame.scrollTop = this.frame.scrollHeight;
+            else this.setAtEnd(this.distance() < 2);
+          });
+    this.observer?.observe(content);
+    this.observer?.observe(frame);
+  }
+
+  goToEnd(): void {
+    this.setAtEnd(true);
+    this.frame.scrollTop = this.frame.scrollHeight;
+  }
+
+  goToTop(): void {
+    this.setAtEnd(false);
+    this.frame.scrollTop = 0;
+  }
+
+  /** Where the reader is, to come back to. */
+  position(): number {
+    return this.isAtEnd ? Infinity : this.frame.scrollTop;
+  }
+
+  restore(position: number): void {
+    if (position === Infinity) {
+      this.goToEnd();
+      return;
+    }
+    this.setAtEnd(false);
+    this.frame.scrollTop = position;
+  }
+
+  /** Do something that adds entries at the top; what is seen stays where it is. */
+  keepWhile(change: () => void): void {
+    const fromEnd = this.frame.scrollHeight - this.frame.scrollTop;
+    change();
+    this.frame.scrollTop = this.frame.scrollHeight - fromEnd;
+  }
+
+  dispose(): void {
+    this.observer?.disconnect();
+  }
+
+  private distance(): number {
+    return this.frame.scrollHeight - this.frame.scrollTop - this.frame.clientHeight;
+  }
+
+  private setAtEnd(isAtEnd: boolean): void {
+    this.isAtEnd = isAtEnd;
+    this.toEnd.hidden = isAtEnd;
+  }
+}

@@ -1,0 +1,19 @@
+// What stands in for a trait that is not there yet.
+
+import { PROTOCOL, type Overview } from "./wire";
+
+export const EMPTY_OVERVIEW: Overview = {
+  protocol: PROTOCOL,
+  run: "",
+  n_jobs: {},
+  n_failures: 0,
+  n_pending: 0,
+  problem: "",
+  mode: "approve",
+  model: "",
+  how_to_configure: "",
+  budget_left: "",
+  yolo_changes: 0,
+  asks_anyway: "",
+  quick_prompts: [],
+};

@@ -1,0 +1,265 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { wordToComplete } from "../src/completion";
+import { Composer } from "../src/composer";
+import { cellText, droppedText } from "../src/drop";
+import type { Shell } from "../src/shell";
+import { Store } from "../src/store";
+import { busy, conversation, FakeModel, item } from "./fake_model";
+
+let model: FakeModel;
+let composer: Composer;
+let said: string[];
+let shell: Shell;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  model = new FakeModel({
+    active: "t",
+    overview: { quick_prompts: ["Why did 37 jobs fail?"], model: "small", budget_left: "9 tokens" },
+    threads: [{ id: "t", title: "", kind: "chat", updated: "", tokens: 1234, money: 0.0123, is_busy: false, n_pending: 0 }],
+    conversations: {
+      t: conversation({
+        items: [
+          item("a", { role: "user", text: "first" }),
+          item("b", { text: "answer" }),
+          item("c", { role: "user", text: "second" }),
+        ],
+      }),
+    },
+  });
+  said = [];
+  shell = {
+    root: document.body,
+    openLog: vi.fn(),
+    draft: vi.fn(),
+    say: (text) => { said.push(text); },
+    showThread: vi.fn(),
+    showGroup: vi.fn(),
+    announce: vi.fn(),
+    toast: vi.fn(),
+  };
+  composer = new Composer(new Store(model), shell);
+  document.body.append(composer.element);
+});
+afterEach(() => {
+  composer.dispose();
+  document.body.replaceChildren();
+  vi.useRealTimers();
+});
+
+function press(key: string, more: KeyboardEventInit = {}): KeyboardEvent {
+  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more });
+  composer.box.dispatchEvent(event);
+  return event;
+}
+
+function write(text: string): void {
+  composer.box.value = text;
+  composer.box.setSelectionRange(text.length, text.length);
+  composer.box.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+test("Enter sends and empties the box", () => {
+  write("  Why?  ");
+  expect(press("Enter").defaultPrevented).toBe(true);
+  expect(said).toEqual(["Why?"]);
+  expect(composer.box.value).toBe("");
+});
+
+test("Shift+Enter breaks the line", () => {
+  write("Why?");
+  expect(press("Enter", { shiftKey: true }).defaultPrevented).toBe(false);
+  expect(said).toEqual([]);
+});
+
+test("keys of an input method are its own", () => {
+  write("\u306a\u305c");
+  press("Enter", { isComposing: true });
+  press("Enter", { keyCode: 229 });
+  press("ArrowUp", { isComposing: true });
+  expect(said).toEqual([]);
+  expect(composer.box.value).toBe("\u306a\u305c");
+});
+
+test("nothing is sent that is empty", () => {
+  write(" \n ");
+  press("Enter");
+  expect(said).toEqual([]);
+});
+
+test("while an answer is written the text stays in the box", () => {
+  model.events("t", 1, busy(true));
+  write("more");
+  press("Enter");
+  expect(said).toEqual([]);
+  expect(composer.box.value).toBe("more");
+  expect(shell.toast).toHaveBeenCalledOnce();
+});
+
+test("the stop button is there while an answer is written and asks once", async () => {
+  const stop = composer.element.querySelector<HTMLButtonElement>(".lm-stop");
+  expect(stop?.hidden).toBe(true);
+  expect(composer.stopTurn()).toBe(false);
+  model.events("t", 1, busy(true));
+  expect(stop?.hidden).toBe(false);
+  stop?.click();
+  composer.stopTurn();
+  expect(model.count("stop")).toBe(1);
+  await model.reply(model.last("stop"));
+  model.events("t", 2, busy(false, "cancelled"));
+  expect(stop?.hidden).toBe(true);
+});
+
+test("arrows recall what was said and give back what was being written", () => {
+  press("ArrowUp");
+  expect(composer.box.value).toBe("second");
+  press("ArrowUp");
+  press("ArrowUp");
+  expect(composer.box.value).toBe("first");
+  press("ArrowDown");
+  expect(composer.box.value).toBe("second");
+  press("ArrowDown");
+  expect(composer.box.value).toBe("");
+});
+
+test("arrows move in a text that is being written", () => {
+  write("line one\nline two");
+  expect(press("ArrowUp").defaultPrevented).toBe(false);
+  expect(press("ArrowDown").defaultPrevented).toBe(false);
+  expect(composer.box.value).toBe("line one\nline two");
+});
+
+test("each thread keeps its own draft", () => {
+  write("for t");
+  model.set("active", "u");
+  expect(composer.box.value).toBe("");
+  write("for u");
+  model.set("active", "t");
+  expect(composer.box.value).toBe("for t");
+});
+
+test("a quick prompt is said", () => {
+  composer.element.querySelector<HTMLButtonElement>(".lm-chip")?.click();
+  expect(said).toEqual(["Why did 37 jobs fail?"]);
+});
+
+test("model, tokens, cost and budget are shown", () => {
+  const facts = composer.element.querySelector(".lm-facts");
+  expect([...(facts?.children ?? [])].map((one) => one.textContent)).toEqual([
+    "small",
+    "1,234 tokens",
+    "cost 0.012",
+    "9 tokens left",
+  ]);
+  model.set("overview", { model: "", how_to_configure: "Set LLM_SCHEDULER_MODEL." });
+  expect(facts?.textContent).toBe("No model. Set LLM_SCHEDULER_MODEL.");
+});
+
+test("a kernel that does not answer is said to be busy, and that it is gone", async () => {
+  const hint = composer.element.querySelector(".lm-hint");
+  model.events("t", 1, busy(true));
+  composer.stopTurn();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(hint?.textContent).toMatch(/kernel is busy/);
+  await model.reply(model.last("stop"));
+  expect(hint?.textContent).toMatch(/Enter sends/);
+  model.fire("comm_live_update");
+  expect(hint?.textContent).toMatch(/kernel is gone/);
+  expect(composer.box.disabled).toBe(true);
+});
+
+// -- completion ----------------------------------------------------------------------
+
+async function complete(text: string, choices: string[]): Promise<HTMLElement[]> {
+  write(text);
+  await vi.advanceTimersByTimeAsync(100);
+  await model.reply(model.last("complete"), { choices });
+  return [...composer.element.querySelectorAll<HTMLElement>("[role=option]")];
+}
+
+test("words that can be completed", () => {
+  expect(wordToComplete("see @jo", 7)).toEqual({ word: "@jo", start: 4 });
+  expect(wordToComplete("/he", 3)).toEqual({ word: "/he", start: 0 });
+  expect(wordToComplete("/fix ", 5)).toEqual({ word: "", start: 5 });
+  expect(wordToComplete("/diagnose 2", 11)).toEqual({ word: "2", start: 10 });
+  expect(wordToComplete("see /he", 7)).toBeNull();
+  expect(wordToComplete("me@a.example", 12)).toBeNull();
+  expect(wordToComplete("see @job:12 and", 15)).toBeNull();
+});
+
+test("choosing with keys puts the choice in, and Enter does not send", async () => {
+  const options = await complete("why @jo", ["@job:20", "@job:27"]);
+  expect(options.map((one) => one.textContent)).toEqual(["@job:20", "@job:27"]);
+  const list = composer.element.querySelector<HTMLElement>("[role=listbox]");
+  expect(list?.hidden).toBe(false);
+  press("ArrowDown");
+  expect(composer.box.getAttribute("aria-activedescendant")).toBe(options[1]?.id);
+  press("Enter");
+  expect(composer.box.value).toBe("why @job:27 ");
+  expect(said).toEqual([]);
+  expect(list?.hidden).toBe(true);
+  expect(composer.box.hasAttribute("aria-activedescendant")).toBe(false);
+});
+
+test("what is whole already is sent by Enter", async () => {
+  await complete("/help", ["/help"]);
+  press("Enter");
+  expect(said).toEqual(["/help"]);
+});
+
+test("Esc closes the list and does not stop anything; it stays closed for the word", async () => {
+  await complete("@jo", ["@job:20"]);
+  expect(press("Escape").defaultPrevented).toBe(true);
+  const list = composer.element.querySelector<HTMLElement>("[role=listbox]");
+  expect(list?.hidden).toBe(true);
+  write("@jo");
+  await vi.advanceTimersByTimeAsync(100);
+  expect(model.count("complete")).toBe(1);
+});
+
+test("an answer for what is no longer written is passed over", async () => {
+  write("@jo");
+  await vi.advanceTimersByTimeAsync(100);
+  const late = model.last("complete");
+  write("@jox");
+  await model.reply(late, { choices: ["@job:20"] });
+  expect(composer.element.querySelectorAll("[role=option]")).toHaveLength(0);
+});
+
+test("choices are text, whatever a file is called", async () => {
+  const options = await complete("@f", ["@<img src=x onerror=alert(1)>"]);
+  expect(options[0]?.childElementCount).toBe(0);
+});
+
+// -- drag and drop -------------------------------------------------------------------
+
+test("several lines are put in as code, coloured output without its colours", () => {
+  expect(droppedText("one line")).toBe("one line");
+  expect(droppedText("\u001b[31mValueError\u001b[0m: x\r\n  at y")).toBe(
+    "\n```\nValueError: x\n  at y\n```\n",
+  );
+  expect(droppedText("a\n```\nb")).toBe("\n````\na\n```\nb\n````\n");
+  expect(droppedText("x\n".repeat(50_000)).length).toBeLessThan(21_000);
+});
+
+test("a cell that failed gives its error, another its source", () => {
+  const failed = { source: "f()", outputs: [{ output_type: "error", traceback: ["Trace", "ValueError"] }] };
+  expect(cellText([failed])).toBe("Trace\nValueError");
+  expect(cellText([{ source: ["a\n", "b"], outputs: [] }])).toBe("a\nb");
+  expect(cellText("nonsense")).toBe("");
+});
+
+test("a cell dragged from the notebook is put into the box", () => {
+  const frame = composer.element.querySelector(".lm-box-frame");
+  const data: Record<string, unknown> = {
+    "application/vnd.jupyter.cells": [{ outputs: [{ output_type: "error", traceback: ["E", "F"] }] }],
+  };
+  const event = Object.assign(new Event("lm-drop", { bubbles: true, cancelable: true }), {
+    mimeData: { getData: (mime: string) => data[mime] },
+    dropAction: "none",
+  });
+  frame?.dispatchEvent(event);
+  expect(composer.box.value).toContain("E\nF");
+  expect(event.dropAction).toBe("copy");
+  expect(event.defaultPrevented).toBe(true);
+});

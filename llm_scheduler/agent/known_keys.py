@@ -1,0 +1,29 @@
+"""The keys that are in use: no text that goes to a model, or comes from one, may hold them.
+
+Redaction knows keys by their form or by the words before them; these are known as they
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import SecretStr
+
+from llm_scheduler.agent.model_choice import NO_KEY
+from llm_scheduler.config import LLMSettings
+
+LEAST_CHARS = 8
+"""Shorter ones stand for "none", such as ``EMPTY``, and may be words of any text."""
+
+
+def find_keys(settings: LLMSettings, models: Iterable[Any] = ()) -> tuple[str, ...]:
+    """Return the keys of the settings and of chat models, wherever those had them from."""
+    secrets = [settings.api_key]
+    for model in models:
+        fields = getattr(type(model), "model_fields", ())
+        secrets += [getattr(model, name, None) for name in fields]
+    values = {s.get_secret_value() for s in secrets if isinstance(s, SecretStr)} - {NO_KEY}
+    # The longest first: one may be the beginning of another.
+    return tuple(sorted((v for v in values if len(v) >= LEAST_CHARS), key=len, reverse=True))
