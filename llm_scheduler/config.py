@@ -31,8 +31,6 @@ PREFIX = "LLM_SCHEDULER_"
 
 Mode = Literal["read-only", "approve", "yolo"]
 
-_KEY_VARIABLE = re.compile(r"[A-Z0-9_]*_(?:API_KEY|API_TOKEN|ACCESS_KEY|AUTH_TOKEN)")
-_LEAST_KEY = 8
 _LONGEST_SHOWN = 20
 """Keys are longer; a value that long is not repeated in an error."""
 _LIKE_A_KEY = re.compile(r"(?:sk-|AIza|gsk_|xai-|hf_)[\w-]{16,}")
@@ -183,16 +181,6 @@ def own_places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]
             key_files.append(_read_file(folder / "config.toml").get("api_key_file"))
     found += [_expand(Path(file)) for file in key_files if isinstance(file, str) and file]
     return tuple(found)
-
-
-def keys_of_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the keys that variables such as ``OPENAI_API_KEY`` hold, to hide them."""
-    env = os.environ if environment is None else environment
-    return tuple(
-        value
-        for name, value in env.items()
-        if len(value) >= _LEAST_KEY and _KEY_VARIABLE.fullmatch(name)
-    )
 
 
 def read_key(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_scheduler.agent.model_choice import make_models
-from llm_scheduler.config import LLMSettings, keys_of_environment, make_llm_settings
+from llm_scheduler.config import LLMSettings, make_llm_settings
 from llm_scheduler.errors import ConfigError
 from llm_scheduler.testing.scripted_model import ScriptedModel, say
 from tests.test_config import KEY, folder, load
@@ -152,13 +152,3 @@ def test_the_home_folder_may_be_written_short(folder, monkeypatch):
     assert (settings.roots, settings.threads_dir) == ((folder / "run", Path("/x")), folder)
     loaded = load(folder, 'state_dir = "~/s"\ncatalog_dirs = ["~/c"]\n')
     assert (loaded.state_dir, loaded.catalog_dirs) == (folder / "s", (folder / "c",))
-
-
-def test_keys_in_the_environment_are_found():
-    env = {
-        "OPENAI_API_KEY": KEY,
-        "LLM_SCHEDULER_API_KEY": "my-own-key",
-        "X_API_KEY": "no",
-        "A": KEY,
-    }
-    assert keys_of_environment(env) == (KEY, "my-own-key")

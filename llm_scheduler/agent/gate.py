@@ -23,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 from llm_scheduler.agent.approval import Approval
 from llm_scheduler.agent.events import ApprovalSettled, ApprovalWanted, ToolFinished, ToolStarted
 from llm_scheduler.agent.history import MALFORMED, calls_of, current_turn
+from llm_scheduler.agent.rule_answers import must_ask
 from llm_scheduler.agent.turns import Turn
 from llm_scheduler.agent.untrusted import cut_middle, make_safe
 from llm_scheduler.errors import LLMSchedulerError, ToolError
@@ -53,6 +54,7 @@ class Desk(Protocol):
         tool: str,
         arguments: Mapping[str, Any],
         reason: str = "",
+        must_ask: bool = False,
     ) -> Approval:
         """Plan a change and carry it out or leave it pending, as the mode has it."""
 
@@ -186,6 +188,7 @@ class Gate(AgentMiddleware[Any, Any]):
             tool=call["name"],
             arguments=call["args"],
             reason=str(call["args"].get("reason") or ""),
+            must_ask=must_ask(request.state["messages"], str(call["id"])),
         )
         kind = ApprovalWanted if is_open(approval) else ApprovalSettled
         turn.publish(turn.event(kind, approval=approval))

@@ -10,7 +10,7 @@ from llm_scheduler.logs.secret_names import is_secret
 from llm_scheduler.logs.secret_tokens import Span
 
 _SEPARATORS = ",;\t"
-_NAME = re.compile(rf"(['\"]?)(?:{COLUMNS})\1\s{0, 2}", re.IGNORECASE | re.ASCII)
+_NAME = re.compile(rf"(['\"]?)(?:{COLUMNS})\1\s?\s?", re.IGNORECASE | re.ASCII)
 # Names of columns are single words; with blanks it would be a sentence.
 _HEAD = re.compile(
     rf"(?:(['\"]?)\w[\w.-]{{0,40}}\1[{_SEPARATORS}]){{1,60}}(['\"]?)\w[\w.-]{{0,40}}\2\s{{0,2}}",
@@ -45,7 +45,7 @@ def find_columns(raws: Sequence[bytes], at: int) -> Iterator[tuple[int, list[Spa
         text = raws[row].decode("latin-1")
         cells = list(_cells(text, separator))
         # A blank behind a comma is of a sentence, as the head has none.
-        if len(cells) != len(names) or any(text[start:end][:1] == " " for start, end in cells):
+        if len(cells) != len(names) or f"{separator} " in text:
             return
         yield row, [span for i in wanted for span in _secret_of(text, cells[i])]
 
@@ -64,6 +64,11 @@ def _secret_of(text: str, cell: Span) -> Iterator[Span]:
 def _cells(text: str, separator: str) -> Iterator[Span]:
     """Cut a row into its cells; separators inside of quotes don't count."""
     start = 0
+    if '"' not in text:
+        for cell in text.split(separator):
+            yield start, start + len(cell)
+            start += len(cell) + 1
+        return
     in_quotes = False
     for place, char in enumerate(text):
         if char == '"':

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from llm_scheduler.agent.approval import Approval, Change, Decision, Scope
 from llm_scheduler.agent.budget import Budget
@@ -84,6 +85,8 @@ class Assistant:
         self.budget = Budget(
             self.folder.database, settings, run_id=str(run_file), day_database=self._days
         )
+        self._session = uuid4().hex[:8]
+        """The limits of a turn hold for what the rules propose in one session."""
         self._agent: Agent | None = None
         self._lock = threading.Lock()
         self.desk.recover()
@@ -302,7 +305,7 @@ class Assistant:
         try:
             return self.desk.propose(
                 thread_id=thread_id,
-                turn_id=f"rules-{thread_id}",
+                turn_id=f"rules-{self._session}-{thread_id}",
                 call_id=call_id,
                 tool=fix.tool,
                 arguments=fix.arguments,

@@ -52,13 +52,17 @@ class FollowUp:
         self._model: ModelDiagnoses | None = None
         self._closing: threading.Thread | None = None
         self._taking: set[asyncio.Task[None]] = set()
+        self._arriving: set[str] = set()
+        """Attempts whose diagnoses the present queue's thread has handed over."""
 
     @property
     def n_pending(self) -> int:
         """Groups about which the model is being asked, and whether anything else is left."""
         waits = self._wake is not None and self._wake.is_set()
         asking = self._model.n_pending if self._model is not None else 0
-        return asking + len(self._taking) + (waits or self._is_busy)
+        # After `asking`: what is found is noted here before it is no longer counted there.
+        arriving = len(self._arriving) + len(self._taking)
+        return asking + arriving + (waits or self._is_busy)
 
     def note(self) -> None:
         """Tell that a failure has its diagnosis."""
@@ -87,6 +91,7 @@ class FollowUp:
     def cancel(self) -> None:
         """Stop asking the model; what is left is asked when the run goes on."""
         model, self._model = self._model, None
+        self._arriving = set()
         if model is not None:
             self._seen -= self._asked
             self._asked.clear()
@@ -182,8 +187,11 @@ class FollowUp:
         # Here, as most of the package is not needed without a model.
         from llm_scheduler.managers.model_diagnoses import ModelDiagnoses
 
+        arriving = self._arriving = set()
+
         def take(failure: Failure, diagnosis: Diagnosis) -> None:
-            loop.call_soon_threadsafe(self._take, failure, diagnosis)
+            arriving.add(failure.attempt)
+            loop.call_soon_threadsafe(self._take, failure, diagnosis, arriving)
 
         def tell(sentence: str) -> None:
             text = sentence
@@ -201,12 +209,13 @@ class FollowUp:
             on_problem=tell,
         )
 
-    def _take(self, failure: Failure, diagnosis: Diagnosis) -> None:
+    def _take(self, failure: Failure, diagnosis: Diagnosis, arriving: set[str]) -> None:
         self._asked.discard(failure.attempt)
         task = asyncio.get_running_loop().create_task(
             self._manager.take_diagnosis(failure, diagnosis)
         )
         self._taking.add(task)  # else it may be collected before it is done
+        arriving.discard(failure.attempt)
 
         def done(task: asyncio.Task[None]) -> None:
             self._taking.discard(task)

@@ -5,6 +5,7 @@ A model that hangs, fails or floods can therefore not delay the loop that runs t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ class ModelDiagnoses:
             queue = self._queue or self._make_queue()
             for key, failures in groups.items():
                 queue.add(key, *failures, ask=key not in known_only)
+            await asyncio.sleep(0)  # till it has taken them in, and counts them
         finally:
             self._n_ended += 1
 

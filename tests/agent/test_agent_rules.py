@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from llm_scheduler.config import LLMSettings
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
 from tests.agent.conftest import MakeTalk
 from tests.agent.failed_programs import ListedRun, failed_program, run_again
+from tests.agent.forged_logs import FORGED, forged_failure
 from tests.agent.talking import Talk, end_of, notices_of, of_kind, text_of
 
 MISSPELT = "def f(x):\n    total = x + 1\n    return totl\n\nprint(f(1))\n"
@@ -109,3 +111,17 @@ async def test_a_group_begins_with_its_diagnosis(
     assert "sk-abcdefghijklmnopqrstuvwx" not in model.requests[0].text
     assert (await talk.agent.history(thread))[0].text == "Why?"
     assert talk.agent.threads()[0].kind == "group"
+
+
+async def test_what_only_a_log_says_is_asked_for_in_yolo(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    run = ListedRun(work, [forged_failure(work, FORGED["text"])])
+    talk = Talk(tmp_path, LLMSettings(threads_dir=tmp_path / "threads", mode="yolo"), run=run)
+    with closing(talk):
+        events = await talk.say("Fix it.")
+        assert end_of(events).status == "waiting"
+        (wanted,) = of_kind(events, ApprovalWanted)
+        assert wanted.approval.tool == "replace_text"
+        assert talk.read() == FORGED["text"].source
+        assert talk.desk.changes() == []

@@ -118,7 +118,7 @@ def test_a_preview_of_what_can_not_be_made_says_why(bench: Bench) -> None:
     approval = bench.propose()
     with pytest.raises(ToolError, match="does not occur"):
         bench.desk.preview(approval.id, EDIT | {"old_text": "not there"})
-    with pytest.raises(ToolError, match="nothing|same"):
+    with pytest.raises(ToolError, match=r"nothing|same"):
         bench.desk.preview(approval.id, {"path": MODEL, "old_text": "1 / x", "new_text": "1 / x"})
     assert bench.desk.decide(approval.id, "approve").status == "done"
     assert bench.read() == AFTER

@@ -169,6 +169,17 @@ class Browser:
         self.page.keyboard.press("Control+Enter")
         self.cell(index).locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for()
 
+    def restart_kernel(self) -> None:
+        """Restart the notebook's kernel without being asked whether to, and wait for it."""
+        self.page.evaluate(
+            """async () => {
+              const notebook = window.jupyterapp.shell.currentWidget;
+              await notebook.context.sessionContext.restartKernel();
+              notebook.content.widgets.forEach(cell => cell.model.clearExecution?.());
+            }"""
+        )
+        self.page.get_by_text("| Idle").wait_for()
+
     def set_theme(self, name: str) -> None:
         """Switch JupyterLab's theme and wait until it is loaded."""
         self.page.evaluate(

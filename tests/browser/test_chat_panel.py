@@ -1,7 +1,8 @@
-"""The chat panel in a real JupyterLab: ask, see the diff, approve, undo; a real run."""
+"""The chat panel in a real JupyterLab, from the user's view; one notebook for all tests."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,158 +10,244 @@ from typing import Any
 
 import pytest
 
-from llm_scheduler.testing.scripted_model import (
-    ModelRequest,
-    ScriptedModel,
-    answer,
-    call_tools,
-    repeat,
-    say,
-    tool,
-)
-from tests.browser.lab import Browser, Lab
+from llm_scheduler.testing.scripted_model import hold, say
+from tests.browser.chat_page import MENDED, REASON, RUN_LIMIT_MS, SOURCE, TITLE, ChatPage, opened
+from tests.browser.lab import Lab, open_browser
 
 pytestmark = pytest.mark.browser
 
-SOURCE = """\
-def norm(x):
-    weights = [0.0, 0.0]
-    return x / sum(weights)
-"""
-RUN = """
-import os, sys
-sys.path.insert(0, os.getcwd())
-import adaptive
-import llm_scheduler as ls
-import panel_physics
-run = ls.local_run(
-    [adaptive.Learner1D(panel_physics.norm, bounds=(-1, 1)) for _ in range(2)],
-    ["a.pickle", "b.pickle"],
-    name="panel",
-    folder=os.getcwd(),
-    goal=lambda learner: learner.npoints > 2,
-    max_restarts=0,
-    llm=ls.LLMSettings(model="scripted", base_url="{base_url}", api_key="none"),
-    extra_env_vars=[f"PYTHONPATH={{os.getcwd()}}"],
-    job_manager_interval=0.5,
-    cleanup_first=False,
-    quiet=True,
-)
-if run.task is None:
-    run.start()
-"""
-RUN_LIMIT_MS = 120_000
+HUGE_BYTES = 1 << 30
+LAST_LINE = "the very last line"
 
 
-def talk(request: ModelRequest) -> Any:
-    """Read the file, propose the change, and say what came of it."""
-    done = [m for m in request.messages if m["role"] == "tool"]
-    asked = max(i for i, m in enumerate(request.messages) if m["role"] == "user")
-    here = [m for m in request.messages[asked:] if m["role"] == "tool"]
-    if not here:
-        return call_tools(tool("read_file", path="panel_physics.py"), text="I look at **norm**.")
-    if len(here) == 1:
-        return call_tools(
-            tool(
-                "replace_text",
-                path="panel_physics.py",
-                old_text="weights = [0.0, 0.0]",
-                new_text="weights = [0.5, 0.5]",
-                reason="The sum of the weights must not be zero.",
-            )
-        )
-    return say("The change was made." if "Done" in str(done[-1]) else "I leave it as it is.")
+@pytest.fixture(scope="module")
+def shared(chromium_path: str, lab: Lab) -> Iterator[ChatPage]:
+    """Provide the panel of a run whose two jobs failed."""
+    with open_browser(chromium_path, lab) as browser, opened(browser, lab, "panel") as chat:
+        chat.start()
+        yield chat
 
 
 @pytest.fixture
-def model() -> Iterator[ScriptedModel]:
-    """Provide a model that mends `norm` when it is asked."""
-    diagnosis = {
-        "category": "numerical_error",
-        "title": "The sum of the weights is zero",
-        "explanation": "`norm` divides by the sum of its weights.",
-        "evidence": [{"file": "", "line": 0, "text": "ZeroDivisionError"}],
-        "confidence": 0.9,
-        "doubts": [],
-        "remedies": [],
-    }
-    server = ScriptedModel()
-    server.script(repeat(answer(diagnosis)), when=lambda r: "response_format" in r.body)
-    server.script(repeat(talk), when=lambda r: "response_format" not in r.body)
-    yield server
-    server.close()
-    assert server.violations == []
+def chat(shared: ChatPage) -> ChatPage:
+    """Provide the panel, after a test that had its own errors was told so."""
+    shared.browser.errors.clear()
+    return shared
 
 
-@pytest.fixture
-def panel(lab: Lab, browser: Browser, model: ScriptedModel) -> Any:
-    """Open a notebook with a run whose jobs fail, and the chat panel."""
-    (lab.folder / "panel_physics.py").write_text(SOURCE)
-    run = RUN.format(base_url=model.base_url)
-    lab.write_notebook("panel.ipynb", run, "ls.chat_widget(run)")
-    browser.page.set_default_timeout(RUN_LIMIT_MS)
-    browser.open_notebook("panel.ipynb")
-    browser.run_cell(0)
-    browser.run_cell(1)
-    shown = browser.cell(1)
-    shown.get_by_text("The sum of the weights is zero").first.wait_for()
-    yield shown
-    assert browser.foreign_requests == []
-    assert browser.dialogs == []
-    assert browser.errors == []
+def write(chat: ChatPage, *names: str) -> None:
+    for name in names:
+        chat.path(name).write_text(SOURCE)
 
 
-def ask(panel: Any, text: str) -> None:
-    box = panel.get_by_role("textbox", name=re.compile("Ask|Message", re.IGNORECASE)).last
-    box.fill(text)
-    box.press("Enter")
+def test_a_failure_is_explained_with_its_lines(chat: ChatPage) -> None:
+    chat.panel.get_by_text(TITLE).first.click()
+    chat.panel.get_by_role("heading", name="What proves it").wait_for()
+    chat.panel.get_by_text(re.compile("2 (failed|held)")).first.wait_for()
 
 
-def source_of(lab: Lab) -> str:
-    return (lab.folder / "panel_physics.py").read_text()
+def test_ask_see_the_diff_approve_and_undo(chat: ChatPage) -> None:
+    write(chat, "fix.py")
+    chat.ask("please mend fix.py")
+    chat.panel.get_by_text(REASON).wait_for()
+    chat.panel.locator(".lm-card").get_by_text("0.5, 0.5").first.wait_for()
+    assert chat.path("fix.py").read_text() == SOURCE
+    chat.button("Approve").click()
+    chat.wait_until_source("fix.py", MENDED)
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()
+    chat.log.get_by_role("button", name="Undo", exact=True).click()
+    chat.wait_until_source("fix.py", SOURCE)
+    chat.log.get_by_text("what was there before is back").wait_for()
 
 
-def wait_until_source(browser: Browser, lab: Lab, text: str) -> None:
-    for _ in range(600):
-        if source_of(lab) == text:
-            return
-        browser.page.wait_for_timeout(100)
-    raise AssertionError(source_of(lab))
+def test_reject_changes_nothing_and_the_model_is_told(chat: ChatPage) -> None:
+    write(chat, "no.py")
+    chat.ask("please mend no.py")
+    chat.button("Reject").click()
+    chat.panel.get_by_label("Why it is rejected (optional)").fill("The weights are right.")
+    chat.button("Reject").click()
+    chat.log.get_by_text("0 of 1 changes made.").wait_for()
+    chat.log.get_by_text("You rejected this: The weights are right.").wait_for()
+    assert chat.path("no.py").read_text() == SOURCE
+    assert "The weights are right." in chat.model.requests[-1].text
 
 
-def test_ask_see_the_diff_approve_and_undo(panel: Any, browser: Browser, lab: Lab) -> None:
-    panel.get_by_text("The sum of the weights is zero").first.click()
-    ask(panel, "please fix it")
-    approve = panel.get_by_role("button", name="Approve", exact=True).last
-    panel.get_by_text("The sum of the weights must not be zero.").wait_for()
-    assert source_of(lab) == SOURCE
-    approve.click()
-    mended = SOURCE.replace("0.0, 0.0", "0.5, 0.5")
-    wait_until_source(browser, lab, mended)
-    panel.get_by_role("log").get_by_text("The change was made.").wait_for()
-    panel.get_by_role("button", name="Undo").first.click()
-    wait_until_source(browser, lab, SOURCE)
+def test_what_is_edited_is_what_is_written(chat: ChatPage) -> None:
+    write(chat, "edit.py")
+    chat.ask("please mend edit.py")
+    chat.button("Edit").click()
+    text = chat.panel.get_by_label("The proposed text, to be changed")
+    mine = text.input_value().replace("0.5, 0.5", "0.25, 0.75")
+    assert "0.25" in mine
+    text.fill(mine)
+    chat.button("Approve my version").click()
+    chat.wait_until_source("edit.py", SOURCE.replace("0.0, 0.0", "0.25, 0.75"))
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()
 
 
-def test_reject_changes_nothing_and_the_model_is_told(
-    panel: Any, browser: Browser, lab: Lab, model: ScriptedModel
-) -> None:
-    ask(panel, "please fix it")
-    panel.get_by_role("button", name="Reject", exact=True).last.click()
-    confirm = panel.get_by_role("button", name=re.compile("^Reject"))
-    if confirm.count():
-        confirm.last.click()
-    panel.get_by_role("log").get_by_text("I leave it as it is.").wait_for()
-    assert source_of(lab) == SOURCE
-    assert "rejected" in model.requests[-1].text
+def test_several_are_decided_at_once(chat: ChatPage) -> None:
+    names = ["one.py", "two.py", "three.py"]
+    write(chat, *names)
+    chat.ask(f"please mend {' '.join(names)}")
+    chat.panel.get_by_text("3 changes wait for you").click()
+    chat.panel.locator(".lm-pending-bar").get_by_role("checkbox").nth(2).click()
+    chat.button("Approve 2").click()
+    for name in names[:2]:
+        chat.wait_until_source(name, MENDED)
+    assert chat.path("three.py").read_text() == SOURCE
+    chat.button("Reject").click()
+    chat.button("Reject").click()
+    chat.log.get_by_text("2 of 3 changes made.").wait_for()
+    assert chat.path("three.py").read_text() == SOURCE
 
 
-def test_a_reload_brings_the_conversation_back(panel: Any, browser: Browser, lab: Lab) -> None:
-    ask(panel, "please fix it")
-    panel.get_by_role("button", name="Approve", exact=True).last.wait_for()
-    browser.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
-    browser.page.wait_for_timeout(1000)
-    browser.page.goto(f"{lab.url}/lab/tree/panel.ipynb?token={lab.token}")
-    shown = browser.cell(1)
-    shown.get_by_role("button", name="Approve", exact=True).last.click()
-    wait_until_source(browser, lab, SOURCE.replace("0.0, 0.0", "0.5, 0.5"))
+def test_yolo_asks_once_changes_at_once_and_can_be_switched_off(chat: ChatPage) -> None:
+    write(chat, "bold.py", "calm.py")
+    panel = chat.panel
+    yolo = panel.get_by_role("radio", name="YOLO")
+    banner = panel.get_by_role("region", name="YOLO mode", exact=True)
+    yolo.click()
+    chat.button("Cancel").click()
+    assert not yolo.is_checked()
+    yolo.click()
+    chat.button("Switch YOLO on").click()
+    banner.get_by_text("YOLO mode is on").wait_for()
+    chat.ask("please mend bold.py")
+    chat.wait_until_source("bold.py", MENDED)
+    chat.log.get_by_text("because YOLO mode was on").wait_for()
+    banner.get_by_text("1 change made").wait_for()
+    banner.get_by_role("button", name="Show its changes").click()
+    banner.get_by_role("button", name="Undo").first.click()
+    chat.wait_until_source("bold.py", SOURCE)
+
+    banner.get_by_role("button", name="Switch YOLO off").click()
+    banner.wait_for(state="hidden")
+    chat.ask("please mend calm.py")
+    chat.button("Approve").wait_for()
+    assert chat.path("calm.py").read_text() == SOURCE
+    chat.button("Approve").click()
+    chat.wait_until_source("calm.py", MENDED)
+
+
+def test_a_blocked_cell_does_not_stop_the_chat(chat: ChatPage) -> None:
+    write(chat, "busy.py")
+    for name in ("panel-blocked", "panel-go"):
+        chat.path(name).unlink(missing_ok=True)
+    chat.browser.cell(2).locator(".cm-content").click()
+    chat.browser.page.keyboard.press("Control+Enter")
+    chat.wait(chat.path("panel-blocked").exists)
+    chat.ask("please mend busy.py")
+    chat.button("Approve").click()
+    chat.wait_until_source("busy.py", MENDED)
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()
+    assert chat.browser.cell(2).locator(".jp-InputPrompt").inner_text() == "[*]:"
+    chat.path("panel-go").touch()
+    chat.browser.cell(2).locator(".jp-InputPrompt", has_text="[*]").wait_for(state="hidden")
+
+
+def test_a_reload_in_the_middle_of_an_answer_loses_nothing(chat: ChatPage) -> None:
+    first, second = "The first half. ", "The second half."
+    gate = hold(say(first + second), after_chars=len(first))
+    chat.talker.gates["in two halves"] = gate
+    chat.ask("say it in two halves")
+    chat.log.get_by_text("The first half.").wait_for()
+    chat.reload()
+    chat.log.get_by_text("The first half.").wait_for()
+    gate.release()
+    chat.log.get_by_text(first + second).wait_for()
+    assert chat.log.get_by_text("The first half.").count() == 1
+
+
+def test_two_tabs_show_the_same(chat: ChatPage) -> None:
+    write(chat, "tabs.py")
+    chat.ask("please mend tabs.py")
+    chat.button("Approve").wait_for()
+    chat.save()
+    other = chat.browser.page.context.new_page()
+    try:
+        other.set_default_timeout(RUN_LIMIT_MS)
+        place = f"{chat.lab.url}/lab/workspaces/other/tree/{chat.name}.ipynb"
+        other.goto(f"{place}?token={chat.lab.token}", wait_until="domcontentloaded")
+        panel = other.locator(".lm-panel")
+        chat.button("Approve", panel).click()
+        chat.wait_until_source("tabs.py", MENDED)
+        for view in (panel, chat.panel):
+            view.get_by_role("log").get_by_text("1 of 1 changes made.").wait_for()
+        chat.say("anything else?", panel)
+        for view in (panel, chat.panel):
+            view.get_by_role("log").get_by_text("Nothing to do.").wait_for()
+        assert texts_of(panel) == texts_of(chat.panel)
+    finally:
+        other.close()
+
+
+def texts_of(panel: Any) -> list[str]:
+    return panel.locator(".lm-item").evaluate_all("es => es.map(e => e.textContent)")
+
+
+def test_every_theme_is_readable_and_accessible(chat: ChatPage, tmp_path: Path) -> None:
+    """LLM_SCHEDULER_PICTURES names a folder in which the pictures stay."""
+    pictures = Path(os.environ.get("LLM_SCHEDULER_PICTURES") or tmp_path)
+    write(chat, "look.py")
+    chat.panel.get_by_text(TITLE).first.click()
+    assert chat.find_barriers() == []
+    chat.ask("please mend look.py")
+    chat.button("Approve").wait_for()
+    colors = set()
+    for theme, name in (("JupyterLab Dark", "dark"), ("JupyterLab Light", "light")):
+        chat.browser.set_theme(theme)
+        chat.panel.screenshot(path=str(pictures / f"chat-{name}.png"), animations="disabled")
+        assert chat.find_barriers() == []
+        colors.add(chat.panel.evaluate("e => getComputedStyle(e).backgroundColor"))
+    assert len(colors) == 2
+    chat.panel.locator(".lm-thread-opener").click()
+    assert chat.find_barriers() == []
+    chat.panel.locator(".lm-thread-opener").click()
+    chat.panel.get_by_role("radio", name="YOLO").click()
+    assert chat.find_barriers() == []
+    chat.button("Switch YOLO on").click()
+    chat.button("Switch YOLO off").wait_for()
+    assert chat.find_barriers() == []
+    chat.button("Switch YOLO off").click()
+    chat.button("Switch YOLO off").wait_for(state="hidden")
+    chat.button("Approve").click()
+    chat.wait_until_source("look.py", MENDED)
+
+
+def test_a_log_of_a_gigabyte_is_paged_and_searched(chat: ChatPage) -> None:
+    chat.panel.get_by_text(TITLE).first.click()
+    proof = chat.panel.locator(".lm-proof").first
+    path = proof.get_attribute("title").removeprefix("Open ")
+    log = next(iter(chat.lab.folder.rglob(Path(path).name)))
+    with log.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nthe gap begins\n")
+        file.truncate(HUGE_BYTES)
+        file.seek(0, os.SEEK_END)
+        file.write(f"\n{LAST_LINE}\n".encode())
+    proof.click()
+    viewer = chat.panel.get_by_role("dialog", name="Log ")
+    viewer.get_by_role("button", name="End", exact=True).click()
+    viewer.get_by_text(LAST_LINE).wait_for()
+    viewer.get_by_role("button", name="Start", exact=True).click()
+    viewer.get_by_text(LAST_LINE).wait_for(state="detached")
+    search = viewer.get_by_role("searchbox", name="Search the log")
+    search.fill(LAST_LINE)
+    search.press("Enter")
+    viewer.get_by_text(LAST_LINE).wait_for()
+    viewer.get_by_role("button", name="Close the log").click()
+    viewer.wait_for(state="hidden")
+
+
+def test_a_restart_of_the_kernel_keeps_what_waits(chat: ChatPage) -> None:
+    write(chat, "later.py")
+    chat.ask("please mend later.py")
+    chat.button("Approve").wait_for()
+    chat.browser.restart_kernel()
+    chat.run()
+    if not chat.button("Approve").is_visible():
+        chat.panel.locator(".lm-thread-opener").click()
+        chat.panel.get_by_text("1 change to decide").click()
+    chat.button("Approve").click()
+    chat.wait_until_source("later.py", MENDED)
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()

@@ -143,7 +143,7 @@ def test_a_run_elsewhere_is_named(
     monkeypatch.chdir(tmp_path)
     status, _, err = call()
     assert status == 2
-    assert "--run" in err
+    assert "failures.sqlite" in err
     for arguments in (("--run", str(run_file), "list"), ("list", "--run", str(run_file))):
         status, out, _ = call(*arguments)
         assert status == 0

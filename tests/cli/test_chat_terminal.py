@@ -115,7 +115,7 @@ def test_a_change_is_edited_approved_and_undone_in_the_terminal(
             terminal.wait_for("+    return 1 / temperature")
             terminal.wait_for("[a]pprove")
             terminal.type("e")
-            terminal.wait_for("+1 / abs(temperature)")
+            terminal.wait_for("+    return 1 / abs(temperature)")
             terminal.wait_for("[y]es")
             terminal.type("y")
             terminal.wait_for("done")

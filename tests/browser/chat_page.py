@@ -1,0 +1,222 @@
+"""A notebook with a run whose jobs fail, and the chat panel in it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_scheduler.testing.scripted_model import (
+    Gate,
+    ModelRequest,
+    ScriptedModel,
+    answer,
+    call_tools,
+    repeat,
+    say,
+    tool,
+)
+from tests.browser.lab import Browser, Lab
+
+OLD = "weights = [0.0, 0.0]"
+NEW = "weights = [0.5, 0.5]"
+SOURCE = f"""\
+def norm(x):
+    {OLD}
+    return x / sum(weights)
+"""
+MENDED = SOURCE.replace(OLD, NEW)
+REASON = "The sum of the weights must not be zero."
+TITLE = "The sum of the weights is zero"
+RUN = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+import adaptive
+import llm_scheduler as ls
+import {name}_physics as physics
+run = ls.local_run(
+    [adaptive.Learner1D(physics.norm, bounds=(-1, 1)) for _ in range(2)],
+    ["{name}-a.pickle", "{name}-b.pickle"],
+    name="{name}",
+    folder=os.getcwd(),
+    goal=lambda learner: learner.npoints > 2,
+    max_restarts=0,
+    llm=ls.LLMSettings(model="scripted", base_url="{base_url}", api_key="none"),
+    extra_env_vars=[f"PYTHONPATH={{os.getcwd()}}"],
+    job_manager_interval=0.5,
+    cleanup_first=False,
+    quiet=True,
+)
+if run.task is None:
+    run.start()
+"""
+BLOCK = """
+import time
+from pathlib import Path
+Path("{name}-blocked").touch()
+while not Path("{name}-go").exists():
+    time.sleep(0.01)
+"""
+DIAGNOSIS: dict[str, Any] = {
+    "category": "numerical_error",
+    "title": TITLE,
+    "explanation": "`norm` divides by the sum of its weights.",
+    "evidence": [{"file": "", "line": 0, "text": "ZeroDivisionError"}],
+    "confidence": 0.9,
+    "doubts": [],
+    "remedies": [],
+}
+RUN_LIMIT_MS = 60_000
+
+
+class Talker:
+    """What the model says: ``mend FILE ...`` changes files, ``recite N`` says a text."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.gates: dict[str, Gate] = {}
+        """Steps for messages that contain their name."""
+
+    def __call__(self, request: ModelRequest) -> Any:
+        asked = max(i for i, m in enumerate(request.messages) if m["role"] == "user")
+        said = str(request.messages[asked]["content"])
+        results = [str(m["content"]) for m in request.messages[asked:] if m["role"] == "tool"]
+        for name, gate in self.gates.items():
+            if name in said:
+                return gate
+        if recited := re.search(r"recite (\d+)", said):
+            return say(self.texts[int(recited[1])])
+        return _mend(re.findall(r"\S+\.py", said), results)
+
+
+def _mend(files: Sequence[str], results: Sequence[str]) -> Any:
+    if not files:
+        return say("Nothing to do.")
+    if not results:
+        reads = [tool("read_file", path=file) for file in files]
+        return call_tools(*reads, text="I look at **norm**.")
+    if len(results) == len(files):
+        change = {"old_text": OLD, "new_text": NEW, "reason": REASON}
+        return call_tools(*(tool("replace_text", path=file, **change) for file in files))
+    n_done = sum("Done" in result for result in results)
+    return say(f"{n_done} of {len(files)} changes made.")
+
+
+class ChatPage:
+    """The panel, as a user works with it."""
+
+    def __init__(self, browser: Browser, lab: Lab, model: ScriptedModel, name: str) -> None:
+        self.browser = browser
+        self.lab = lab
+        self.model = model
+        self.name = name
+        self.talker = Talker()
+
+    @property
+    def panel(self) -> Any:
+        """The panel in the first tab."""
+        return self.browser.page.locator(".lm-panel")
+
+    @property
+    def log(self) -> Any:
+        """The transcript."""
+        return self.panel.get_by_role("log")
+
+    def button(self, name: str, panel: Any = None) -> Any:
+        """Return the last button with this name."""
+        return (panel or self.panel).get_by_role("button", name=name, exact=True).last
+
+    def start(self, physics: str = SOURCE) -> None:
+        """Write the notebook and run it until the model has explained the failure."""
+        self.path(f"{self.name}_physics.py").write_text(physics)
+        run = RUN.format(name=self.name, base_url=self.model.base_url)
+        cells = (run, "ls.chat_widget(run)", BLOCK.format(name=self.name))
+        self.lab.write_notebook(f"{self.name}.ipynb", *cells)
+        self.browser.page.set_default_timeout(RUN_LIMIT_MS)
+        self.browser.open_notebook(f"{self.name}.ipynb")
+        self.run()
+
+    def run(self) -> None:
+        """Run the cells with the run and the panel."""
+        self.browser.run_cell(0)
+        self.browser.run_cell(1)
+        self.panel.get_by_role("tab", name=re.compile("Failures [(][1-9]")).wait_for()
+
+    def reload(self) -> None:
+        """Save the notebook and load the page again."""
+        self.save()
+        url = f"{self.lab.url}/lab/tree/{self.name}.ipynb?token={self.lab.token}"
+        self.browser.page.goto(url, wait_until="domcontentloaded")
+        self.panel.wait_for()
+
+    def save(self) -> None:
+        """Save the notebook, so that another page finds the panel in it."""
+        self.browser.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+
+    def ask(self, text: str, panel: Any = None) -> None:
+        """Say something in a new conversation, and wait until it is shown."""
+        panel = panel or self.panel
+        items = panel.locator(".lm-item")
+        if items.count():
+            self.button("New conversation", panel).click()
+            items.first.wait_for(state="detached")
+        self.say(text, panel)
+
+    def say(self, text: str, panel: Any = None) -> None:
+        """Say something in the conversation that is shown."""
+        box = (panel or self.panel).get_by_role("textbox", name="Message", exact=True)
+        box.fill(text)
+        box.press("Enter")
+
+    def find_barriers(self) -> list[str]:
+        """Return what axe has against the panel as it is now."""
+        import axe_core_python
+
+        page = self.browser.page
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(Path(axe_core_python.__file__).with_name("axe.min.js").read_text())
+        found = page.evaluate("axe.run('.lm-panel', {resultTypes: ['violations']})")
+        return [
+            f"{violation['id']}: {node['html'][:200]}: {node['failureSummary']}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+    def path(self, name: str) -> Path:
+        """Return a file beside the notebook."""
+        return self.lab.folder / name
+
+    def wait(self, condition: Callable[[], bool], what: str = "") -> None:
+        """Wait until a condition holds, while the page goes on."""
+        for _ in range(RUN_LIMIT_MS // 50):
+            if condition():
+                return
+            self.browser.page.wait_for_timeout(50)
+        raise AssertionError(what or "the condition never held")
+
+    def wait_until_source(self, name: str, text: str) -> None:
+        """Wait until a file has a content."""
+        self.wait(lambda: self.path(name).read_text() == text, f"{name} did not change")
+
+
+@contextlib.contextmanager
+def opened(browser: Browser, lab: Lab, name: str, diagnosis: Any = None) -> Iterator[ChatPage]:
+    """Provide the panel with its model; the caller starts it."""
+    server = ScriptedModel()
+    chat = ChatPage(browser, lab, server, name)
+    said = answer(diagnosis or DIAGNOSIS)
+    server.script(repeat(said), when=lambda r: "response_format" in r.body)
+    server.script(repeat(chat.talker), when=lambda r: "response_format" not in r.body)
+    try:
+        yield chat
+        assert server.violations == []
+    finally:
+        for gate in chat.talker.gates.values():
+            gate.release()
+        chat.path(f"{name}-go").touch()
+        server.close()
+    assert browser.foreign_requests == []
+    assert browser.dialogs == []
+    assert browser.errors == []

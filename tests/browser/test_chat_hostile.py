@@ -1,0 +1,118 @@
+"""What logs, files and models say is shown as text: nothing runs, nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.chat_page import DIAGNOSIS, OLD, SOURCE, ChatPage, opened
+from tests.browser.lab import Lab, open_browser
+
+pytestmark = pytest.mark.browser
+
+FRONTEND = Path(__file__).parents[2] / "frontend"
+PRINT_PAYLOADS = """
+const { outputFiles: [made] } = require("esbuild").buildSync({
+  entryPoints: ["tests/payloads.ts"], bundle: true, write: false, format: "cjs",
+});
+const module_ = { exports: {} };
+new Function("module", made.text)(module_);
+console.log(JSON.stringify(module_.exports.PAYLOADS));
+"""
+N_AT_ONCE = 16
+# Slashes part the names of attributes, as spaces do: two folders and a file.
+NAME = "<img/src=x/onerror=alert(1)>.py"
+ATTACK = "<img src=http://evil.example/x.png onerror=alert(2)>"
+# What runs or loads, and what no part of the panel is made of.
+FORBIDDEN = "img, script, iframe, object, embed, link, meta, base, form, video, audio, svg, math"
+FIND_LIVE = f"""
+panel => [...panel.querySelectorAll("*")].filter(e =>
+  e.matches("{FORBIDDEN}")
+  || [...e.attributes].some(a => a.name.startsWith("on") || a.name === "srcset")
+  || (e.hasAttribute("href") && !/^(https?|mailto):/.test(e.getAttribute("href")))
+  || (e.hasAttribute("href") && !(e.rel || "").includes("noopener"))
+).map(e => e.outerHTML.slice(0, 300))
+"""
+
+
+@pytest.fixture(scope="module")
+def payloads() -> list[str]:
+    """Provide the attacks that the front end's own tests use."""
+    node = shutil.which("node")
+    if node is None or not (FRONTEND / "node_modules").is_dir():
+        pytest.skip("the list of attacks is TypeScript: needs node and `npm ci` in frontend/")
+    done = subprocess.run([node, "-e", PRINT_PAYLOADS], cwd=FRONTEND,
+                          capture_output=True, text=True, check=True, timeout=60)  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def chat(chromium_path: str, lab: Lab, payloads: list[str]) -> Iterator[ChatPage]:
+    """Provide the panel of a run whose log, failure and model attack it."""
+    diagnosis = {
+        **DIAGNOSIS,
+        "title": f"Hostile {ATTACK}",
+        "explanation": "\n\n".join(payloads[:N_AT_ONCE]),
+        "doubts": [ATTACK],
+    }
+    physics = f"PAYLOADS = {payloads!r}\n{SOURCE}".replace(
+        "    return", "    print(*PAYLOADS, sep='\\n', flush=True)\n    return"
+    )
+    with (
+        open_browser(chromium_path, lab) as browser,
+        opened(browser, lab, "hostile", diagnosis) as chat,
+    ):
+        chat.start(physics)
+        yield chat
+
+
+def check_nothing_lives(chat: ChatPage) -> None:
+    live: Any = chat.panel.evaluate(FIND_LIVE)
+    assert live == []
+    assert chat.browser.dialogs == []
+    assert chat.browser.foreign_requests == []
+
+
+def test_messages(chat: ChatPage, payloads: list[str]) -> None:
+    assert len(payloads) >= 60
+    pieces = [payloads[i : i + N_AT_ONCE] for i in range(0, len(payloads), N_AT_ONCE)]
+    chat.talker.texts = ["\n\n".join([*piece, f"End of {i}."]) for i, piece in enumerate(pieces)]
+    for i, piece in enumerate(pieces):
+        said = "\n".join(line for text in piece for line in text.split("\n"))
+        chat.say(f"recite {i}\n{said}")
+        chat.log.get_by_text(f"End of {i}.").last.wait_for()
+    check_nothing_lives(chat)
+
+
+def test_names_diffs_and_outputs(chat: ChatPage, payloads: list[str]) -> None:
+    lines = [line for text in payloads for line in text.replace("\0", "").split("\n")]
+    source = "\n".join([*(f"# {line}" for line in lines), SOURCE])
+    path = chat.path(NAME)
+    path.parent.mkdir(parents=True)
+    path.write_text(source.replace(OLD, f"{OLD}  # {ATTACK}"))
+    chat.ask(f"please mend {NAME}")
+    chat.button("Approve").wait_for()
+    chat.panel.locator(".lm-card").get_by_text(ATTACK[:20]).first.wait_for()
+    for line in chat.panel.locator("details.lm-call > summary").all():
+        line.click()
+    chat.panel.locator(".lm-call-body").get_by_text(ATTACK[:20]).first.wait_for()
+    check_nothing_lives(chat)
+    chat.button("Approve").click()
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()
+    check_nothing_lives(chat)
+
+
+def test_diagnoses_and_lines_of_logs(chat: ChatPage) -> None:
+    chat.panel.get_by_text("Hostile").first.click()
+    check_nothing_lives(chat)
+    chat.panel.locator(".lm-proof").first.click()
+    viewer = chat.panel.get_by_role("dialog", name=re.compile("^Log"))
+    viewer.get_by_text("onerror=alert(1)").first.wait_for()
+    check_nothing_lives(chat)
