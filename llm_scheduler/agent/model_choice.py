@@ -19,6 +19,7 @@ from weakref import WeakSet
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import ModelError
 from llm_scheduler.logs import redact
+from llm_scheduler.model_places import guess_provider, safe_url, split_name
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -28,50 +29,6 @@ DEFAULT_CONTEXT_TOKENS = 8000
 NO_KEY = "no-key-needed"
 """What a server gets that asks for none; the client wants to send something."""
 
-_ALIASES = {"google": "google_genai", "gemini": "google_genai"}
-_PROVIDERS = frozenset(
-    {
-        "anthropic",
-        "anthropic_bedrock",
-        "azure_ai",
-        "azure_openai",
-        "baseten",
-        "bedrock",
-        "bedrock_converse",
-        "cohere",
-        "deepseek",
-        "fireworks",
-        "google_anthropic_vertex",
-        "google_genai",
-        "google_vertexai",
-        "groq",
-        "huggingface",
-        "ibm",
-        "litellm",
-        "meta",
-        "mistralai",
-        "nvidia",
-        "ollama",
-        "openai",
-        "openrouter",
-        "perplexity",
-        "together",
-        "upstage",
-        "xai",
-    }
-)
-"""Those that ``init_chat_model`` knows; other words before a colon belong to the name."""
-_BEGINNINGS = {
-    **dict.fromkeys(("gpt-", "o1", "o3", "o4", "chatgpt"), "openai"),
-    "claude": "anthropic",
-    # LangChain means Vertex AI, which few have.
-    "gemini": "google_genai",
-    **dict.fromkeys(("mistral", "mixtral"), "mistralai"),
-    "command": "cohere",
-    "deepseek": "deepseek",
-    "grok": "xai",
-}
-"""How names begin that need no provider before them."""
 _EXTRAS = {"anthropic": "anthropic", "google_genai": "google", "ollama": "ollama"}
 _VARIABLES = {
     "openai": "OPENAI_API_KEY",
@@ -141,7 +98,7 @@ def describe_model(settings: LLMSettings) -> str:
         return "none"
     text = name_model(settings)
     if settings.base_url and settings.chat_model is None:  # that has an address of its own
-        text += f" at {_safe_url(settings.base_url)}"
+        text += f" at {safe_url(settings.base_url)}"
     return f"{text}, else {settings.fallback}" if settings.fallback else text
 
 
@@ -187,33 +144,22 @@ def _choices(settings: LLMSettings) -> list[_Choice]:
     key = settings.api_key.get_secret_value() if settings.api_key is not None else None
     choices = []
     if settings.chat_model is None and settings.model is not None:
-        name, provider = _split(settings.model)
-        provider = provider or ("openai" if settings.base_url else _guess_provider(name))
+        name, provider = split_name(settings.model)
+        provider = provider or ("openai" if settings.base_url else _find_provider(name))
         choices.append(_Choice(name, provider, settings.base_url, key))
     if settings.fallback:
-        name, provider = _split(settings.fallback)
+        name, provider = split_name(settings.fallback)
         if settings.base_url and not provider:
             choices.append(_Choice(name, "openai", settings.base_url, key))
         else:
-            provider = provider or _guess_provider(name)
+            provider = provider or _find_provider(name)
             is_same = not settings.base_url and choices and choices[0].provider == provider
             choices.append(_Choice(name, provider, None, key if is_same else None))
     return choices
 
 
-def _split(text: str) -> tuple[str, str]:
-    """Split ``provider:name``; names such as ``llama3.1:8b`` have no provider."""
-    first, colon, rest = text.strip().partition(":")
-    first = first.replace("-", "_").lower()
-    first = _ALIASES.get(first, first)
-    if colon and rest and first in _PROVIDERS:
-        return rest, first
-    return text.strip(), ""
-
-
-def _guess_provider(name: str) -> str:
-    low = name.lower()
-    provider = next((x for start, x in _BEGINNINGS.items() if low.startswith(start)), "")
+def _find_provider(name: str) -> str:
+    provider = guess_provider(name)
     if not provider:
         raise ModelError(
             f"The provider of model {name!r} is not known. Write it before the name, for example "
@@ -382,13 +328,3 @@ def hide(text: str, keys: Iterable[str | None]) -> str:
         if key and key != NO_KEY:
             text = text.replace(key, "[redacted]")
     return text
-
-
-def _safe_url(url: str) -> str:
-    """Return a URL without user, password and query."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "a URL that can't be read"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

@@ -68,7 +68,7 @@ DIAGNOSIS: dict[str, Any] = {
     "doubts": [],
     "remedies": [],
 }
-RUN_LIMIT_MS = 60_000
+RUN_LIMIT_MS = 45_000
 
 
 class Talker:
