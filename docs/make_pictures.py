@@ -3,7 +3,8 @@
 Usage: ``python docs/make_pictures.py [--no-browser]``. Writes ``docs/_static/demo.svg``,
 ``docs/examples/demo.txt``, ``docs/examples/demo-llm.txt`` (a failure mended with a
 scripted model) and, where Chromium and playwright are installed, the failures
-panel as JupyterLab shows it: ``docs/_static/panel-light.png`` and ``panel-dark.png``.
+panel as JupyterLab shows it: ``docs/_static/panel-light.png`` and ``panel-dark.png``, and the chat:
+``chat-light.png`` and ``chat-dark.png``.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def main() -> int:
         make_talk(work)
         if not args.no_browser:
             make_panel_pictures(work)
+            make_chat_pictures()
         os.chdir(DOCS)
     return 0
 
@@ -167,6 +169,14 @@ def make_panel_pictures(work: Path) -> None:
             _take_panel(context.new_page(), url, theme)
             context.close()
         browser.close()
+
+
+def make_chat_pictures() -> None:
+    """Let the browser test of the chat write its pictures, light and dark."""
+    command = [sys.executable, "-m", "pytest", "-q", "tests/browser/test_chat_panel.py"]
+    command += ["-k", "test_every_theme_is_readable_and_accessible"]
+    environment = os.environ | {"LLM_SCHEDULER_PICTURES": str(DOCS / "_static")}
+    subprocess.run(command, env=environment, check=True, cwd=DOCS.parent)
 
 
 def _set_theme(work: Path, theme: str) -> None:

@@ -47,8 +47,8 @@ export class Panel implements Shell {
     this.threads = new ThreadPicker(store, this);
     this.notifier = new Notifier(store, this, this.toasts);
     this.side = h(
-      "aside",
-      { class: "lm-side", attr: { "aria-label": "What happened" } },
+      "div",
+      { class: "lm-side" },
       this.overview.element,
       this.changes.element,
     );

@@ -25,7 +25,12 @@ from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.widgets.chat_refresh import Refresh
 from llm_scheduler.widgets.chat_views import make_approval, make_items
 from llm_scheduler.widgets.conversation_log import ConversationLog
-from llm_scheduler.widgets.messages import ApprovalView, Conversation, Notification
+from llm_scheduler.widgets.messages import (
+    ApprovalView,
+    BusyChanged,
+    Conversation,
+    Notification,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -360,14 +365,16 @@ class ChatSession:
         """Send what has happened in the threads that views show."""
         self._flush_asked = False
         self._last_flush_s = time.monotonic()
-        has_settled = False
+        is_to_be_kept = False
         for thread_id, log in self.logs.items():
             events = log.flush()
             if events is None or thread_id not in self.opened:
                 continue
             self.stage.publish(events)
-            has_settled |= not log.is_busy
-        if has_settled:
+            # A page that is loaded in the middle of a turn has to see that one is going on.
+            has_turned = any(isinstance(event, BusyChanged) for event in events.events)
+            is_to_be_kept |= has_turned or not log.is_busy
+        if is_to_be_kept:
             self._show_conversations()
 
     def _show_conversations(self) -> None:

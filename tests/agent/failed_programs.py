@@ -35,7 +35,8 @@ def run_program(folder: Path, source: str, name: str = "model.py") -> tuple[int,
 def run_again(folder: Path, name: str = "model.py") -> tuple[int, str]:
     """Run a program that is there."""
     done = subprocess.run(
-        [sys.executable, "-S", str(folder / name)], cwd=folder, stdin=subprocess.DEVNULL,
+        # Bytecode of a file that is changed within a second would be taken for it.
+        [sys.executable, "-S", "-B", str(folder / name)], cwd=folder, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

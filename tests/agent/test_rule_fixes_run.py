@@ -30,7 +30,7 @@ MakeAgent = Callable[[RunManager, Mode], Agent]
 async def run(tmp_path: Path) -> AsyncIterator[RunManager]:
     (tmp_path / "model.py").write_text(MODEL)
     # Two learners, one cause; the third works.
-    program = f"exec {sys.executable} -S {tmp_path / 'model.py'}\n"
+    program = f"exec {sys.executable} -S -B {tmp_path / 'model.py'}\n"
     made = make_run(tmp_path, [program, program, "sleep 600\n"])
     made.start()
     await until(lambda: len(made.llm_manager.failures()) == 2)

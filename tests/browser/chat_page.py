@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ DIAGNOSIS: dict[str, Any] = {
     "doubts": [],
     "remedies": [],
 }
-RUN_LIMIT_MS = 45_000
+RUN_LIMIT_MS = 90_000
 
 
 class Talker:
@@ -158,25 +159,25 @@ class ChatPage:
     def ask(self, text: str, panel: Any = None) -> None:
         """Say something in a new conversation, and wait until it is shown."""
         panel = panel or self.panel
-        items = panel.locator(".lm-item")
-        if items.count():
+        shown = panel.locator(".lm-item, .lm-diagnosis:not([hidden])")
+        if shown.count():
             self.button("New conversation", panel).click()
-            items.first.wait_for(state="detached")
+            shown.first.wait_for(state="detached")
         self.say(text, panel)
 
     def say(self, text: str, panel: Any = None) -> None:
         """Say something in the conversation that is shown."""
-        box = (panel or self.panel).get_by_role("textbox", name="Message", exact=True)
+        panel = panel or self.panel
+        panel.get_by_role("button", name="Stop (Esc)").wait_for(state="hidden")
+        box = panel.get_by_role("textbox", name="Message", exact=True)
         box.fill(text)
         box.press("Enter")
 
     def find_barriers(self) -> list[str]:
         """Return what axe has against the panel as it is now."""
-        import axe_core_python
-
         page = self.browser.page
         if not page.evaluate("'axe' in window"):
-            page.evaluate(Path(axe_core_python.__file__).with_name("axe.min.js").read_text())
+            page.evaluate((files("axe_core_python") / "axe.min.js").read_text())
         found = page.evaluate("axe.run('.lm-panel', {resultTypes: ['violations']})")
         return [
             f"{violation['id']}: {node['html'][:200]}: {node['failureSummary']}"

@@ -102,7 +102,7 @@ def test_names_diffs_and_outputs(chat: ChatPage, payloads: list[str]) -> None:
     chat.panel.locator(".lm-card").get_by_text(ATTACK[:20]).first.wait_for()
     for line in chat.panel.locator("details.lm-call > summary").all():
         line.click()
-    chat.panel.locator(".lm-call-body").get_by_text(ATTACK[:20]).first.wait_for()
+    chat.panel.locator(".lm-call-body").get_by_text("onerror=alert(1)").first.wait_for()
     check_nothing_lives(chat)
     chat.button("Approve").click()
     chat.log.get_by_text("1 of 1 changes made.").wait_for()

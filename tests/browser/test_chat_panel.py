@@ -18,6 +18,13 @@ pytestmark = pytest.mark.browser
 
 HUGE_BYTES = 1 << 30
 LAST_LINE = "the very last line"
+HIDE_FOLDER = """
+(panel, folder) => {
+  const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replace(folder, "~");
+  panel.querySelectorAll(".lm-toast, .lm-toasts > *").forEach(e => e.remove());
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +200,8 @@ def test_every_theme_is_readable_and_accessible(chat: ChatPage, tmp_path: Path) 
     assert chat.find_barriers() == []
     chat.ask("please mend look.py")
     chat.button("Approve").wait_for()
+    if "LLM_SCHEDULER_PICTURES" in os.environ:
+        chat.panel.evaluate(HIDE_FOLDER, str(chat.lab.folder))
     colors = set()
     for theme, name in (("JupyterLab Dark", "dark"), ("JupyterLab Light", "light")):
         chat.browser.set_theme(theme)
@@ -214,11 +223,10 @@ def test_every_theme_is_readable_and_accessible(chat: ChatPage, tmp_path: Path) 
     chat.wait_until_source("look.py", MENDED)
 
 
-def test_a_log_of_a_gigabyte_is_paged_and_searched(chat: ChatPage) -> None:
+def test_a_log_of_a_gigabyte_is_shown_at_both_ends(chat: ChatPage) -> None:
     chat.panel.get_by_text(TITLE).first.click()
     proof = chat.panel.locator(".lm-proof").first
-    path = proof.get_attribute("title").removeprefix("Open ")
-    log = next(iter(chat.lab.folder.rglob(Path(path).name)))
+    log = Path(proof.get_attribute("title").removeprefix("Open "))
     with log.open("r+b") as file:
         file.seek(0, os.SEEK_END)
         file.write(b"\nthe gap begins\n")
@@ -231,10 +239,6 @@ def test_a_log_of_a_gigabyte_is_paged_and_searched(chat: ChatPage) -> None:
     viewer.get_by_text(LAST_LINE).wait_for()
     viewer.get_by_role("button", name="Start", exact=True).click()
     viewer.get_by_text(LAST_LINE).wait_for(state="detached")
-    search = viewer.get_by_role("searchbox", name="Search the log")
-    search.fill(LAST_LINE)
-    search.press("Enter")
-    viewer.get_by_text(LAST_LINE).wait_for()
     viewer.get_by_role("button", name="Close the log").click()
     viewer.wait_for(state="hidden")
 
