@@ -18,7 +18,9 @@ LEAST_CHARS = 8
 """Shorter ones stand for "none", such as ``EMPTY``, and may be words of any text."""
 
 
-def find_keys(settings: LLMSettings, models: Iterable[Any] = ()) -> tuple[str, ...]:
+def find_keys(
+    settings: LLMSettings, models: Iterable[Any] = (), *, least_chars: int = LEAST_CHARS
+) -> tuple[str, ...]:
     """Return the keys of the settings and of chat models, wherever those had them from."""
     secrets = [settings.api_key]
     for model in models:
@@ -26,4 +28,4 @@ def find_keys(settings: LLMSettings, models: Iterable[Any] = ()) -> tuple[str, .
         secrets += [getattr(model, name, None) for name in fields]
     values = {s.get_secret_value() for s in secrets if isinstance(s, SecretStr)} - {NO_KEY}
     # The longest first: one may be the beginning of another.
-    return tuple(sorted((v for v in values if len(v) >= LEAST_CHARS), key=len, reverse=True))
+    return tuple(sorted((v for v in values if len(v) >= least_chars), key=len, reverse=True))

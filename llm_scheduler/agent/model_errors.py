@@ -13,8 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pydantic import SecretStr
-
+from llm_scheduler.agent.known_keys import find_keys
 from llm_scheduler.agent.model_choice import describe_model, hide, name_model
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import ModelError
@@ -69,16 +68,12 @@ _HTTP_TIMEOUTS = frozenset({408, 504, 524})
 _keys: set[str] = set()
 """Of the clients that were used in this process, wherever they had them from."""
 _MIN_KEY = 6
-"""Shorter ones stand for "none"."""
+"""Shorter ones stand for "none". In an error a word too much may be hidden."""
 
 
-def remember_keys(models: Iterable[Any]) -> None:
+def remember_keys(settings: LLMSettings, models: Iterable[Any]) -> None:
     """Note the keys of clients, so that no server that repeats one makes it known."""
-    for model in models:
-        for name in getattr(type(model), "model_fields", ()):
-            value = getattr(model, name, None)
-            if isinstance(value, SecretStr) and len(value.get_secret_value()) >= _MIN_KEY:
-                _keys.add(value.get_secret_value())
+    _keys.update(find_keys(settings, models, least_chars=_MIN_KEY))
 
 
 def explain_failure(exc: BaseException, settings: LLMSettings, *, model: str = "") -> ModelError:

@@ -206,14 +206,20 @@ def find_network(folder: Path, mounts: str | None = None) -> str:
             mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return ""  # no Linux, where nothing can be told
-    found, kind = "", ""
-    for point, its_kind in parse_mounts(mounts):
-        # A later mount on the same point hides the earlier one.
-        if place.is_relative_to(point) and len(point) >= len(found):
-            found, kind = point, its_kind
+    _, kind = find_mount(place, parse_mounts(mounts))
     if kind.startswith("fuse.") and kind not in _LOCAL_FUSE:
         return _NETWORK.get(kind, kind)
     return _NETWORK.get(kind, "")
+
+
+def find_mount(place: Path, mounts: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return the mount point that holds a path and its kind; empty texts for none."""
+    found = ("", "")
+    for point, kind in mounts:
+        # A later mount on the same point hides the earlier one.
+        if place.is_relative_to(point) and len(point) >= len(found[0]):
+            found = (point, kind)
+    return found
 
 
 def parse_mounts(text: str) -> Sequence[tuple[str, str]]:

@@ -101,7 +101,7 @@ async def ask(
 
     """
     error: ModelError | None = None
-    remember_keys(models)
+    remember_keys(settings, models)
     for i, model in enumerate(models):
         if error is not None:
             on_notice(f"{error} Asking {name_of(model)!r} instead.")

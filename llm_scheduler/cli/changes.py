@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_scheduler.cli.run_files import find_run_file
 
 if TYPE_CHECKING:
+    from llm_scheduler.agent.approval import Change
     from llm_scheduler.managers.assistant import Assistant
 
 
@@ -95,23 +96,19 @@ def show_command(args: argparse.Namespace) -> int:
 
 def undo_command(args: argparse.Namespace) -> int:
     """Undo one change."""
-    from llm_scheduler.cli import changes_view
-
     with _open_assistant(args.run_file) as assistant:
-        changes = [assistant.undo(args.id)]
-    if args.json:
-        changes_view.print_json(changes)
-    else:
-        changes_view.print_undone(changes)
-    return 0
+        return _tell_undone(args, [assistant.undo(args.id)])
 
 
 def undo_turn_command(args: argparse.Namespace) -> int:
     """Undo all changes of a turn."""
+    with _open_assistant(args.run_file) as assistant:
+        return _tell_undone(args, assistant.undo_turn(args.id))
+
+
+def _tell_undone(args: argparse.Namespace, changes: Sequence[Change]) -> int:
     from llm_scheduler.cli import changes_view
 
-    with _open_assistant(args.run_file) as assistant:
-        changes = assistant.undo_turn(args.id)
     if args.json:
         changes_view.print_json(changes)
     else:

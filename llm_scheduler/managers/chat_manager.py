@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,8 @@ class ChatManager(BaseManager):
         self._run: RunView | None = None
         self._assistant: Assistant | None = None
         self._assistant_lock = threading.Lock()
+        self._problems: dict[str, str] = {}
+        self._subscribers: list[Callable[[], Any]] = []
 
     # -- what panels and people use ---------------------------------------------------
 
@@ -92,7 +94,7 @@ class ChatManager(BaseManager):
                     run=self._run,
                     run_file=self._run_file,
                 )
-                self.set_problem("chat", self._assistant.problem)
+                self._problems["chat"] = self._assistant.problem
             return self._assistant
 
     async def chat(self, message: str, thread_id: str = "chat") -> ChatResult:
@@ -199,19 +201,51 @@ class ChatManager(BaseManager):
 
     # -- for the run --------------------------------------------------------------------
 
+    @property
+    def problem(self) -> str:
+        """What does not work and what to do about it; empty when all is well."""
+        return " ".join(text for text in self._problems.values() if text)
+
+    @property
+    def problem_topics(self) -> set[str]:
+        """Topics of the sentences in `problem`."""
+        return {topic for topic, text in self._problems.items() if text}
+
     def set_problem(self, topic: str, sentence: str) -> None:
-        """Show that something does not work."""
-        raise NotImplementedError
+        """Show, or with an empty sentence stop showing, that something does not work."""
+        if self._problems.get(topic, "") != sentence:
+            self._problems[topic] = sentence
+            self.notify()
+
+    def subscribe(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Call back after every change; returns what ends that.
+
+        The callback runs in the manager's event loop and must be quick.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with suppress(ValueError):
+                self._subscribers.remove(callback)
+
+        return unsubscribe
 
     def notify(self) -> None:
         """Tell every subscriber that something has changed."""
-        raise NotImplementedError
+        for callback in list(self._subscribers):
+            try:
+                callback()
+            except Exception:
+                log.exception("a subscriber of the failures failed")
 
     async def _opened(self) -> Assistant:
         """Return the assistant; opening it reads and writes files."""
         if self._assistant is not None:
             return self._assistant
-        return await asyncio.to_thread(lambda: self.assistant)
+        assistant = await asyncio.to_thread(lambda: self.assistant)
+        if assistant.problem:
+            self.notify()
+        return assistant
 
     async def _keep_house(self) -> None:
         """Carry out what was decided in another shell, as only this process can."""

@@ -224,8 +224,8 @@ class FollowUp:
         task.add_done_callback(done)
 
     def _propose(self, group: FailureGroup) -> None:
-        if self._manager.assistant.propose_exact_fixes(group):
-            self._manager.notify()
+        # In a thread of its own, where no subscriber is called: `run` does so when all is done.
+        self._manager.assistant.propose_exact_fixes(group)
 
 
 def with_diagnosis(failure: Failure, diagnosis: Diagnosis) -> Failure:

@@ -66,12 +66,14 @@ class LLMManager(ChatManager):
             run_file=store.path,
         )
         self.store = store
+        self._groups: list[FailureGroup] | None = None
         self._rules = RuleDiagnoses(
             pool or DiagnosisPool(catalog_dirs=catalog_dirs),
             self._take_rules_diagnosis,
             self.notify,
         )
-        self._problems = {"settings": problem} if problem else {}
+        if problem:
+            self._problems["settings"] = problem
         self._failures: dict[str, Failure] = {}
         self._nodes_used: dict[str, int] = {}
         try:
@@ -79,8 +81,6 @@ class LLMManager(ChatManager):
             self._nodes_used = store.nodes_used()
         except StoreError as exc:
             self._problems["store"] = f"Earlier failures can't be shown: {exc}."
-        self._subscribers: list[Callable[[], Any]] = []
-        self._groups: list[FailureGroup] | None = None
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
         self._follow_up = FollowUp(self)
@@ -94,16 +94,6 @@ class LLMManager(ChatManager):
     def n_pending(self) -> int:
         """Number of failures that wait for their diagnosis."""
         return self._rules.n_pending
-
-    @property
-    def problem(self) -> str:
-        """What does not work and what to do about it; empty when all is well."""
-        return " ".join(text for text in self._problems.values() if text)
-
-    @property
-    def problem_topics(self) -> set[str]:
-        """Topics of the sentences in `problem`."""
-        return {topic for topic, text in self._problems.items() if text}
 
     def failures(self) -> list[Failure]:
         """Return all failures, the earliest first, those of earlier sessions included."""
@@ -200,19 +190,6 @@ class LLMManager(ChatManager):
             return False
         return True
 
-    def subscribe(self, callback: Callable[[], Any]) -> Callable[[], None]:
-        """Call back after every change; returns what ends that.
-
-        The callback runs in the manager's event loop and must be quick.
-        """
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            with suppress(ValueError):
-                self._subscribers.remove(callback)
-
-        return unsubscribe
-
     def release(self, learners: Sequence[str]) -> None:
         """Start learners again that are held back, named by their files."""
         if self._release is None:
@@ -260,12 +237,6 @@ class LLMManager(ChatManager):
         for node in nodes:
             self._nodes_used[node] = self._nodes_used.get(node, 0) + 1
         self._groups = None
-
-    def set_problem(self, topic: str, sentence: str) -> None:
-        """Show, or with an empty sentence stop showing, that something does not work."""
-        if self._problems.get(topic, "") != sentence:
-            self._problems[topic] = sentence
-            self.notify()
 
     async def report(self, failures: Sequence[Failure]) -> list[Failure]:
         """Take in failed attempts; each is accepted once.
@@ -385,8 +356,4 @@ class LLMManager(ChatManager):
     def notify(self) -> None:
         """Tell every subscriber that something has changed."""
         self._groups = None
-        for callback in list(self._subscribers):
-            try:
-                callback()
-            except Exception:
-                log.exception("a subscriber of the failures failed")
+        super().notify()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_scheduler.agent import places
 from llm_scheduler.cli import doctor
 from llm_scheduler.cli.console import make_console
 from llm_scheduler.managers.doctor import Check, cluster, install, machine
@@ -130,17 +131,16 @@ def test_a_check_that_raises_or_hangs_stops_nothing() -> None:
     ],
 )
 def test_the_longest_mount_point_counts(path: str, point: str, kind: str) -> None:
-    mount = machine.find_mount(Path(path), machine.parse_mountinfo(MOUNTS))
-    assert mount is not None
-    assert (mount.point, mount.kind) == (point, kind)
+    assert places.find_mount(Path(path), places.parse_mounts(MOUNTS)) == (point, kind)
 
 
 def test_a_state_folder_on_a_network_file_system(
     settings_env: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    mounts = f"1 0 0:1 / {tmp_path} rw - lustre server:/x rw"
-    settings_env.setattr(machine, "_read_text", lambda path: mounts)
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"1 0 0:1 / {tmp_path} rw - lustre server:/x rw")
+    settings_env.setattr(places, "_MOUNTS", mounts)
     check = machine.check_state_folder("state folder")
     assert check.status == "warning"
     assert "Lustre" in check.detail

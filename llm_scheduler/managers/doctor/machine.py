@@ -8,71 +8,18 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
+from llm_scheduler.agent.places import find_network
 from llm_scheduler.config import Settings
 from llm_scheduler.errors import ConfigError
 from llm_scheduler.managers.doctor.check import Check, Status
-
-_NAMES = {
-    "NFS": "nfs nfs4",
-    "Lustre": "lustre",
-    "GPFS": "gpfs mmfs",
-    "BeeGFS": "beegfs fhgfs",
-    "PanFS": "panfs",
-    "WekaFS": "wekafs",
-    "CephFS": "ceph fuse.ceph",
-    "GlusterFS": "glusterfs fuse.glusterfs",
-    "OrangeFS": "pvfs2 orangefs",
-    "SMB": "cifs smb3 smbfs",
-    "AFS": "afs",
-    "9P": "9p",
-    "SSHFS": "fuse.sshfs",
-}
-NETWORK_FILE_SYSTEMS = {kind: name for name, kinds in _NAMES.items() for kind in kinds.split()}
-"""File systems of other machines, by the type that Linux gives them."""
 
 _GIB = 1024**3
 _LOW_BYTES = _GIB
 _LOW_FILES = 1000
 _LOW_MEMORY_BYTES = _GIB
 _NO_LIMIT_BYTES = 1 << 60  # cgroup v1 prints a number near 2**63 for "no limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """One mounted file system."""
-
-    point: str
-    kind: str
-    source: str
-
-
-def parse_mountinfo(text: str) -> list[Mount]:
-    """Read ``/proc/self/mountinfo``."""
-    mounts = []
-    for line in text.splitlines():
-        left, dash, right = line.partition(" - ")
-        fields, more = left.split(" "), right.split(" ")
-        if dash and len(fields) > 4 and len(more) > 1:  # the mount point is the 5th
-            mounts.append(Mount(_unescape(fields[4]), more[0], _unescape(more[1])))
-    return mounts
-
-
-def find_mount(path: Path, mounts: list[Mount]) -> Mount | None:
-    """Return the file system that holds the path: the longest mount point, the last of equals."""
-    found: Mount | None = None
-    for mount in mounts:
-        inside = path.is_relative_to(mount.point)
-        if inside and (found is None or len(mount.point) >= len(found.point)):
-            found = mount
-    return found
-
-
-def _unescape(text: str) -> str:
-    """Undo the kernel's octal numbers for spaces and the like."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 def check_current_folder(name: str) -> Check:
@@ -100,7 +47,7 @@ def check_state_folder(name: str) -> Check:
     if not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises for links it may not follow
         through = "" if place == folder else f"{folder}: "
         return Check(name, "error", f"{through}{place} is not a folder", advice)
-    kind = _find_network(folder)
+    kind = find_network(folder)
     if kind:
         advice = "Set LLM_SCHEDULER_STATE_DIR to a folder on a local disk: a database can be lost."
         return Check(name, "warning", f"{folder} lies on {kind}, a network file system", advice)
@@ -184,13 +131,6 @@ def _nearest_place(path: Path) -> Path:
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     return place
-
-
-def _find_network(path: Path) -> str:
-    """Return the network file system that holds the path; empty when it is a local disk."""
-    mounts = parse_mountinfo(_read_text(Path("/proc/self/mountinfo")))
-    mount = find_mount(Path(os.path.realpath(path)), mounts)
-    return NETWORK_FILE_SYSTEMS.get(mount.kind, "") if mount else ""
 
 
 def _find_write_problem(folder: Path) -> str:
