@@ -7,8 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+import re2
+
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.catalog import Catalog
+from llm_scheduler.diagnosis.catalog_entries import quiet
 from llm_scheduler.diagnosis.causes import Cause, Role
 from llm_scheduler.diagnosis.flow import Flow
 from llm_scheduler.diagnosis.hints import exception_values
@@ -108,6 +111,12 @@ def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
 def announces(text: str) -> bool:
     """Tell whether a line only says that an error follows."""
     return _HEADER.search(text) is not None
+
+
+def find_place(cause: Cause, text: str) -> int:
+    """Return where in a line the first of a cause's patterns is found, -1 for none."""
+    hits = (re2.search(pattern, text, quiet()) for pattern in cause.patterns)
+    return min((hit.start() for hit in hits if hit), default=-1)
 
 
 def is_general(cause: Cause) -> bool:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from llm_scheduler.diagnosis.accounting import describe_record
-from llm_scheduler.diagnosis.candidates import Candidate, announces, is_general
+from llm_scheduler.diagnosis.candidates import Candidate, announces, find_place, is_general
+from llm_scheduler.diagnosis.causes import Cause
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.models import Evidence
 from llm_scheduler.diagnosis.noise import end_of, is_noise, is_of_launcher
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
 from llm_scheduler.logs.ranking import WEAK, rank_lines
+from llm_scheduler.logs.text import cut_line
 
 MAX_LINES = 6
 _MAX_CHARS = 500
@@ -76,7 +78,7 @@ def _in_order(
     if chosen.from_record and from_record is not None:
         yield from_record
         if choice.rival is not None:
-            yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
+            yield _line(choice.rival.file, choice.rival.line, choice.rival.text, choice.rival.cause)
     if not chosen.from_record:
         proof = list(_of_candidate(chosen, logs))
         yield proof[0]
@@ -92,7 +94,7 @@ def _in_order(
         yield from_record
     for other in choice.others[:_MAX_OTHERS]:
         if other.role != "hint" or chosen.role == "hint":
-            yield _line(other.file, other.line, other.text)
+            yield _line(other.file, other.line, other.text, other.cause)
     if chosen.from_record:
         yield from _telling_lines(logs)
 
@@ -103,7 +105,7 @@ def _second(choice: Choice) -> Iterator[Evidence]:
     if chosen is None:
         return
     if choice.rival is not None:
-        yield _line(choice.rival.file, choice.rival.line, choice.rival.text)
+        yield _line(choice.rival.file, choice.rival.line, choice.rival.text, choice.rival.cause)
     same = sorted(
         (x for x in choice.others if x.file == chosen.file and x.order != chosen.order),
         key=lambda x: x.order,
@@ -112,18 +114,18 @@ def _second(choice: Choice) -> Iterator[Evidence]:
         # Several jobs, or several errors: the first, and of verdicts the last.
         same = [x for x in same if x.cause is chosen.cause]
         ends = same[:1] if is_general(chosen.cause) else same[:1] + same[-1:]
-        yield from (_line(x.file, x.line, x.text) for x in ends)
+        yield from (_line(x.file, x.line, x.text, x.cause) for x in ends)
         return
     for other in same:
         if choice.rival is None and other.order < chosen.order and _is_weighty(other, chosen):
-            yield _line(other.file, other.line, other.text)
+            yield _line(other.file, other.line, other.text, other.cause)
             break
     for other in same:
         is_raised = other.traceback is not None and other.traceback is not chosen.traceback
         if is_raised and other.role in {"cause", "hint"} and other.text != chosen.text:
             if chosen.traceback is None and other.cause.category != chosen.cause.category:
                 continue
-            yield _line(other.file, other.line, other.text)
+            yield _line(other.file, other.line, other.text, other.cause)
             return
 
 
@@ -165,7 +167,7 @@ def _same_kind(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[Evide
         and x.values != chosen.values
     ]
     for other in sorted(near, key=lambda x: abs(x.line - chosen.line))[:1]:
-        yield _line(other.file, other.line, other.text)
+        yield _line(other.file, other.line, other.text, other.cause)
 
 
 def _same_category(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[Evidence]:
@@ -173,7 +175,7 @@ def _same_category(chosen: Candidate, others: Sequence[Candidate]) -> Iterator[E
     for other in others:
         is_same = other.cause.category == chosen.cause.category
         if is_same and other.cause is not chosen.cause and other.role in {"cause", "symptom"}:
-            yield _line(other.file, other.line, other.text)
+            yield _line(other.file, other.line, other.text, other.cause)
             return
 
 
@@ -240,7 +242,7 @@ def _above(lines: Sequence[LogLine], at: int) -> list[LogLine]:
 
 
 def _of_candidate(candidate: Candidate, logs: Sequence[LogText]) -> Iterator[Evidence]:
-    yield _line(candidate.file, candidate.line, candidate.text)
+    yield _line(candidate.file, candidate.line, candidate.text, candidate.cause)
     if candidate.exception is None or candidate.traceback is None:
         return
     if candidate.exception.message not in candidate.text:
@@ -318,8 +320,10 @@ def _last_lines(logs: Sequence[LogText]) -> Iterator[Evidence]:
             yield _line(line.file, line.number, line.text)
 
 
-def _line(file: str, number: int, text: str) -> Evidence:
+def _line(file: str, number: int, text: str, cause: Cause | None = None) -> Evidence:
+    """Return a line; of a long one its start, the place that told, and its end."""
     text = text.rstrip()
     if len(text) > _MAX_CHARS:
-        text = text[: _MAX_CHARS - 1] + "…"
+        place = -1 if cause is None else find_place(cause, text)
+        text = cut_line(text, _MAX_CHARS, find=lambda _: place)
     return Evidence(file=file, line=max(number, 0), text=text)

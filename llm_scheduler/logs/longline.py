@@ -41,6 +41,8 @@ class _Window:
     data: bytes
     first: int
     size: int
+    start: int
+    """Where the part begins in the line."""
     is_cell: bool = False
     cut_start: bool = True
 
@@ -66,7 +68,7 @@ class LongLine:
         self._noise = Noise()
         self._shapes: set[bytes] = set()
         self._size = 0
-        self._start = _Window(b"", 0, _EDGE_BYTES, cut_start=False)
+        self._start = _Window(b"", 0, _EDGE_BYTES, 0, cut_start=False)
         self._end = b""
         self._windows: list[_Window] = []
         self._last: deque[_Window] = deque(maxlen=_WINDOWS // 2)
@@ -80,11 +82,13 @@ class LongLine:
         searched = max(0, min(len(piece), _EDGE_BYTES - self._size))
         self._size += len(piece)
         known = self._end + piece
+        before = self._size - len(known)
         # The end of the last piece again: a word may lie across the edge.
         first = len(self._end) + searched - (_WINDOW_BYTES if not searched else 0)
         for start, end, is_cell in self._find_alarms(known[max(0, first) :]):
             windows = self._windows if len(self._windows) < _WINDOWS else self._last
-            windows.append(_cut_out(known, max(0, first) + start, max(0, first) + end, is_cell))
+            place = max(0, first) + start
+            windows.append(_cut_out(known, before, place, max(0, first) + end, is_cell))
         self._end = known[-_EDGE_BYTES - MARGIN_BYTES :]
 
     def _find_alarms(self, block: bytes) -> Iterator[tuple[int, int, bool]]:
@@ -126,18 +130,24 @@ class LongLine:
             self._end, first, len(self._end), cut_start=self._size > len(self._end), cut_end=False
         )
         windows = [*self._windows, *self._last]
-        kept = min(_EDGE_BYTES, self._size) + n_end + sum(window.size for window in windows)
-        mark = cut_mark(max(0, self._size - kept)).encode()
-        if kept >= self._size:
+        n_start = min(_EDGE_BYTES, self._size)
+        if n_start + n_end + sum(window.size for window in windows) >= self._size:
             windows = []
-            mark = mark if min(_EDGE_BYTES, self._size) + n_end < self._size else b""
-        parts = [self._start.redacted(), *(window.redacted() for window in windows), end]
-        return mark.join(parts)[: 8 * _EDGE_BYTES]
+        out, done = self._start.redacted(), n_start
+        for window in windows:
+            out += _name_gap(window.start - done) + window.redacted()
+            done = max(done, window.start + window.size)
+        return (out + _name_gap(self._size - n_end - done) + end)[: 8 * _EDGE_BYTES]
 
 
-def _cut_out(known: bytes, start: int, end: int, is_cell: bool) -> _Window:
+def _name_gap(n_bytes: int) -> bytes:
+    """Return the mark between two parts of a line."""
+    return cut_mark(n_bytes).encode() if n_bytes > 0 else b""
+
+
+def _cut_out(known: bytes, before: int, start: int, end: int, is_cell: bool) -> _Window:
     """Cut a window out of what is known of a line; what follows may be added later."""
     first = max(0, start - MARGIN_BYTES)
     data = known[first : end + MARGIN_BYTES]
     size = end - start
-    return _Window(data, start - first, size, is_cell, cut_start=first > 0)
+    return _Window(data, start - first, size, before + start, is_cell, cut_start=first > 0)

@@ -15,6 +15,10 @@ _MAX_SEGMENTS = 5
 _MIN_CHARS = 60
 _MIN_HEAD = 12
 _SHORT_MARK_CHARS = 100
+_MIN_PARTED_CHARS = 300
+"""There is room for a start, a middle and an end in so many."""
+_TOLD_CHARS = 40
+"""A telling word with less behind it says little."""
 _SHORT_MARK = " ... "
 _WORD_CHARS = 24
 
@@ -147,7 +151,7 @@ def cut_line(
 
 
 def cut_text(text: str, max_chars: int) -> str:
-    """Cut a text between words, keeping most of its start, and the reason at its end."""
+    """Cut a text between words, keeping its start, its telling word, the reason at its end."""
     if len(text) <= max_chars:
         return text
     if max_chars < _MIN_CHARS:
@@ -159,6 +163,9 @@ def cut_text(text: str, max_chars: int) -> str:
     if not room // 4 <= tail <= room - _MIN_HEAD:
         start = _word_start(text, len(text) - room // 4)
     head = _word_end(text, room - (len(text) - start))
+    place = find_strong(text) if max_chars >= _MIN_PARTED_CHARS else -1
+    if max(head - _TOLD_CHARS, 0) < place < start:
+        return cut_line(text, max_chars, find=lambda _: place)
     if mark is _SHORT_MARK:
         return text[:head] + mark + text[start:]
     # What was cut before is added up, so that the number may be longer.

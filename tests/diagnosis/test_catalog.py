@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 import re2
@@ -16,6 +15,7 @@ from llm_scheduler.diagnosis.patterns import literals_of
 from llm_scheduler.diagnosis.resemblance import resembles
 from llm_scheduler.diagnosis.texts import render
 from llm_scheduler.engine.records import JobRecord
+from llm_scheduler.logs.text import MAX_LINE_CHARS
 
 CATALOG = load_catalog()
 CAUSES = list(CATALOG)
@@ -146,12 +146,12 @@ def test_a_near_miss_must_share_words(cause_id, text, alike):
     assert resembles(text, CATALOG[cause_id], CATALOG) is alike
 
 
-def test_bounded_on_hostile_lines():
-    lines = ["a" * 5_000_000, "error " * 300_000, "(" * 200_000, "Error in " * 100_000]
-    start = time.perf_counter()
-    for line in lines:
-        CATALOG.match(line)
-    assert time.perf_counter() - start < 5
+@pytest.mark.parametrize(
+    "line", ["a" * 5_000_000, "error " * 300_000, "(" * 200_000, "Error in " * 100_000]
+)
+def test_of_a_hostile_line_a_bounded_part_is_read(line):
+    # How long it takes is measured by benchmarks/hostile_lines.py.
+    assert CATALOG.match(line) == CATALOG.match(line[:MAX_LINE_CHARS])
 
 
 def test_values_are_never_interpreted():

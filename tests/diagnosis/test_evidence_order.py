@@ -126,3 +126,13 @@ def test_the_same_lines_in_two_jobs_are_told_of_each(tmp_path):
         (tmp_path / name).write_text(WORK + "./sim: " + "error: negative mass\n" + TRACEBACK)
         found = diagnose_log(tmp_path / name)
         assert found.evidence[0].file.endswith(name)
+
+
+def test_of_a_line_without_end_the_place_that_told(tmp_path):
+    filler = "x=0.123 y=4.5 " * 20_000
+    told = "mpirun noticed that process rank 3 exited on signal 9 (Killed)"
+    log = tmp_path / "job.out"
+    log.write_text(f"{filler}{told} {filler}")
+    found = diagnose_log(log)
+    assert "signal 9 (Killed)" in found.evidence[0].text
+    assert len(found.evidence[0].text) <= 500
