@@ -3,7 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 EXTRAS := test,lint,docs,notebook
-PYTEST_ARGS ?=
+# Two processes: more would not fit into the memory of a small machine with a browser in it.
+PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 DEMO_ARGS ?=
 export VENV PYTHON EXTRAS
 
