@@ -36,8 +36,9 @@ _FORWARDED = compile_words(
     r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b"
     r"|\bcaught (?:an? )?(?:(?:deadly )?signal|segfault|bus error|illegal operation|SIG[A-Z]+)\b"
     r"|\bretry count exceeded\b"
+    r"|\b(?:received|caught|got) (?:a |the )?(?:signals?[ :.]*)?\(?SIG(?:INT|TERM)\b"
 )
-"""What PyTorch and UCX catch, or try in vain, and then end the program by."""
+"""What programs catch, or try in vain, and then end by; of signals launchers speak calmly."""
 
 _ALWAYS_NOISE = compile_words(
     r"^\s*$|^\s|^[-=*#_~+.|>]{3,}|^[^\pL\pN_]*$"
@@ -146,6 +147,8 @@ _EXIT_0 = compile_words(
 )
 """What tells that a program ended as it should."""
 
+_BAD_STATE = compile_words(r"^State: (?:[ABD-Z]|CA)[A-Z_]+\b.* \(exit", ignore_case=False)
+"""What Slurm's ``seff`` says, beside an exit code 0, of a job that did not complete."""
 _STOP = compile_words(
     r"^\s*(?:ERROR )?STOP[: ]\s*(?:[1-9]\d{0,4}\s*$|[A-Za-z\"'].*)", ignore_case=False
 )
@@ -206,7 +209,8 @@ _STAGE = compile_words(
     r" (?:\w+ )?(?:successfully|success|successful|finished|complete|completed|done)\b"
     r"|\bsuccessfully (?:created|loaded|opened|connected|imported|initiali[sz]ed|installed|read"
     r"|parsed|logged in|activated|registered|compiled|mounted|copied|downloaded|set up|launched"
-    r"|authenticated|started|submitted)\b",
+    r"|authenticated|started|submitted)\b"
+    r"|^\s*Finished (?:`\w+` profile|\w+) \[[^\]]*\] target\(s\) in\b",
 )
 """A step of the work that went well, and no end of it."""
 
@@ -379,6 +383,8 @@ def is_told_done(log: LogText) -> bool:
 
 
 def _is_end(text: str) -> bool:
+    if _BAD_STATE.search(text) is not None:
+        return False
     if _EXIT_0.search(text) is not None:
         return True
     if _STAGE.search(text) is not None or ALARM.search(text) is not None:

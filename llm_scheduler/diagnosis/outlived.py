@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from llm_scheduler.diagnosis import noise
@@ -25,6 +26,33 @@ _DIED = noise.compile_words(
     r"|\bexit(?:ed)?(?: with)?(?: an?)? (?:code|status)[ :=]*[1-9]",
 )
 """What stands between an error and the result of the next program of the script."""
+
+
+_MODULE = re.compile(r"No module named ['\"]?([A-Za-z_]\w+)")
+_PROBES = frozenset({"<string>", "<stdin>"})
+"""Files of code that a script gives to Python on its command line, to try something."""
+
+
+def without_refuted(
+    candidates: Sequence[Candidate],
+    logs: Sequence[LogText],
+) -> list[Candidate]:
+    """Leave out modules that a one-line test did not find, and that wrote lines later."""
+    return [found for found in candidates if not _is_refuted(found, logs)]
+
+
+def _is_refuted(found: Candidate, logs: Sequence[LogText]) -> bool:
+    error = found.exception
+    if error is None or found.cause.category != "missing_module":
+        return False
+    if not all(frame.file in _PROBES for frame in error.frames):
+        return False
+    module = _MODULE.search(error.message)
+    log = next((log for log in logs if log.file == found.file), None)
+    if module is None or log is None:
+        return False
+    used = re.compile(rf"(?:^|[\s/(]){re.escape(module[1])}/\w")
+    return any(used.search(line.text) for line in log.lines[found.last_order + 1 :])
 
 
 def is_outlived(

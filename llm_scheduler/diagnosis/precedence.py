@@ -28,7 +28,7 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.doubts import weigh
 from llm_scheduler.diagnosis.origins import find_origin
-from llm_scheduler.diagnosis.outlived import is_outlived
+from llm_scheduler.diagnosis.outlived import is_outlived, without_refuted
 from llm_scheduler.diagnosis.readability import has_text
 from llm_scheduler.diagnosis.restarts import of_last_attempt
 from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
@@ -56,6 +56,7 @@ _BEATABLE = frozenset({"cancelled", "requeued", "log-folder-missing", "launch-fa
 _SIGKILL_CAUSES = frozenset(
     {"killed", "mpi-rank-killed", "pool-worker-lost", "subprocess-died-by-signal"},
 )
+_BEGINS = re.compile(r"(?i)\W*(?:[\w.-]{1,40}: )?(?:fatal |critical )?error\b ?[:(!]")
 _TERMINATED = re.compile(r"\bSIGTERM\b|\b[Ss]ignal:? 15\b|\bTerminated\b|\bSIGINT\b")
 _SAYS_NOTHING = "step-failed"
 _STEP = "step-cancelled"
@@ -73,7 +74,7 @@ def choose(
     catalog: Catalog,
 ) -> Choice:
     """Return the root cause among all that logs and record suggest, and how sure it is."""
-    known = of_last_attempt(candidates, logs, record)
+    known = without_refuted(of_last_attempt(candidates, logs, record), logs)
     candidates = put_roots_first(known)
     choice = _decide(candidates, logs, record, catalog)
     chosen = choice.candidate
@@ -102,7 +103,11 @@ def _decide(
     fatal = _fatal(candidates, verdict, completed=completed)
     if any(noise.ends_well(log) for log in logs) and not (record and record.is_failed):
         script_only = _only_script_ended(logs)
-        fatal = [x for x in fatal if not is_general(x.cause) or (script_only and _is_last(x))]
+        fatal = [
+            x
+            for x in fatal
+            if not is_general(x.cause) or (script_only and _is_last(x)) or _is_after_end(x, logs)
+        ]
         if not script_only:
             fatal = [x for x in fatal if not is_outlived(x, logs, candidates)]
     fatal = put_spoilers_first(fatal, candidates)
@@ -211,6 +216,8 @@ def _weaker(
     failed = record is not None and record.state != "UNKNOWN" and not is_completed(record)
     well = any(noise.ends_well(log) for log in logs)
     weak = _usable_weak(candidates, failed=failed, well=well, script_only=_only_script_ended(logs))
+    if well and not weak:
+        weak = [x for x in candidates if is_general(x.cause) and _is_after_end(x, logs)]
     survived = [x for x in candidates if x.role == "cause" and (failed or x.traceback is not None)]
     best = _best_weak(weak)
     crashes = [x for x in survived if x.cause.category == "crash"]
@@ -295,6 +302,17 @@ def _only_script_ended(logs: Sequence[LogText]) -> bool:
 def _is_last(found: Candidate) -> bool:
     """Tell whether only the end of the script follows."""
     return found.after <= _SCRIPT_LINES and not found.said_to_live
+
+
+def _is_after_end(found: Candidate, logs: Sequence[LogText]) -> bool:
+    """Tell whether a log ends with an error that stands below the word of success.
+
+    What was finished then was a step before it, as a compiler's.
+    """
+    if found.after or found.said_to_live or _BEGINS.match(found.text) is None:
+        return False
+    ends = [noise.end_of(log) for log in logs if log.file == found.file]
+    return bool(ends) and all(end is not None and end < found.order for end in ends)
 
 
 def _is_last_word(weak: Candidate) -> bool:

@@ -30,6 +30,7 @@ _NOTEBOOK_NAME = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)\s{2,}$")
 _SYNTAX = re.compile(r"^(?P<name>(?:Syntax|Indentation|Tab)Error): (?P<message>.*)$")
 _REPEATED = re.compile(r"^\s*\[Previous line repeated \d+ more times?\]")
 _MARKS = re.compile(r"^[\s^~|]*$")
+_BROKEN = re.compile(r'^\s+(?:F|Fi|Fil|File "?|File "[^"]*)$')
 _DIVIDER = re.compile(r"^\s*\+-\+?-+ (?P<number>\d+|\.\.\.) -+$")
 _MARGIN = re.compile(r"^\s*[|+]")
 _NOT_A_NOTE = re.compile(
@@ -134,7 +135,8 @@ class _Parser:
         if before.strip().startswith("traceback :"):
             strip = _strip_indent(len(before) - len(before.lstrip()))
         else:
-            strip = find_strip(self.lines, at, before)
+            # Of a worker's own, the word is no part of what the other lines begin with.
+            strip = find_strip(self.lines, at, before.removesuffix("Original "))
         return (*self._frames_and_exception(at, strip), strip)
 
     def _frames_and_exception(self, at: int, strip: Strip) -> tuple[Traceback | None, int]:
@@ -149,6 +151,10 @@ class _Parser:
         where, name, message = found
         cursor.at = where + 1
         self.used.add(where)
+        if not message and (rest := _rest_of_message(cursor)):
+            where, message = rest
+            cursor.at = where + 1
+            self.used.add(where)
         self._depth += 1
         inner = None
         if self._depth < _MAX_DEPTH:  # a log may nest them without end
@@ -187,8 +193,16 @@ class _Parser:
         frames: list[Frame] = []
         entry: re.Match[str] | None = None  # a frame that waits for its source line
         number = 0
-        for at, text in cursor.following():
+        broken = ""
+        for at, line in cursor.following():
+            text = broken + line
             found = PYTHON_FRAME.match(text) if _FRAME_MARK in text else None
+            if not (broken or found) and _is_broken(text, cursor):
+                broken = text
+                self.used.add(at)
+                cursor.at = at + 1
+                continue
+            broken = ""
             if found:
                 if entry:
                     frames.append(_make_frame(entry, number))
@@ -343,6 +357,17 @@ class _Parser:
                 head = (found["name"], found["message"], self.lines[i].number)
                 return self._make(at, i, head, [made])
         return None
+
+
+def _is_broken(text: str, cursor: Cursor) -> bool:
+    """Tell whether ``srun --label`` cut a frame in two: it marks what it reads, not lines."""
+    return cursor.strip is not keep_whole and _BROKEN.match(text) is not None
+
+
+def _rest_of_message(cursor: Cursor) -> tuple[int, str] | None:
+    """Return the message of an exception that was cut off behind its name."""
+    here = cursor.peek() if cursor.strip is not keep_whole else None
+    return (here[0], here[1][2:].strip()) if here and here[1].startswith(": ") else None
 
 
 def _is_mark(text: str) -> bool:

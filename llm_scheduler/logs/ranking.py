@@ -48,7 +48,7 @@ _FAINT_WORDS = (
     r"|\bunknown\b|unsupported|unrecognized|missing|corrupt|crash|deadlock|overflow|diverge"
     r"|unavailable|expired|not (?:available|defined|allowed|valid)|does not exist|bad termination"
     r"|giving up|not converge|incompatib|interrupt|singular|\bnan\b|timeout"
-    r"|(?:conda|pip|module|package).{0,40}could not|notfound: "
+    r"|(?:conda|pip|module|package).{0,40}could not|notfound: |exited with exit code [1-9]"
 )
 _KINDS = PatternSet(
     (
@@ -90,7 +90,11 @@ _ABOUT = PatternSet(
             r"|under the (?:terms|.{0,20}licen[cs]e)"
         ),
         # One frame of a program written in C: the reason stands above it.
-        r"\(\w*\+0x[0-9a-f]+\) ?\[0x|^\s*#\d+ +0x[0-9a-f]+ |^\s+raise \w|traceback : To enable",
+        # LSF tells with "Terminated at" when any job ended.
+        (
+            r"\(\w*\+0x[0-9a-f]+\) ?\[0x|^\s*#\d+ +0x[0-9a-f]+ |^\s+raise \w"
+            r"|traceback : To enable|^Terminated at \w{3} \w{3}\b"
+        ),
     ),
 )
 # Parts of titles of which the next line says what they are about.

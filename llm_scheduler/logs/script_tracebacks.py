@@ -41,9 +41,10 @@ _PERL_DIES = re.compile(
     r"|out of memory|modification of"
 )
 _MATLAB = re.compile(
-    r"^\{?Error using (?P<func>\S[^\n(]{0,200}?)\s*(?:\(line (?P<line>\d{1,9})\))?$"
+    r"^\{?Error using (?P<func>\S[^\n]{0,200}?)\s*(?:\(line (?P<line>\d{1,9})\))?$"
 )
 _MATLAB_FRAME = re.compile(r"^Error in (?P<func>\S[^\n(]{0,200}?) \(line (?P<line>\d{1,9})\)$")
+_MATLAB_MESSAGE = 4
 _OCTAVE = re.compile(r"^error: (?P<message>.+)$")
 _OCTAVE_FRAME = re.compile(
     r"^\s+(?P<func>\S+) at line (?P<line>\d{1,9})(?: column \d{1,9})?(?: of .*)?$"
@@ -168,8 +169,15 @@ def parse_matlab(lines: Sequence[LogLine], at: int) -> tuple[Traceback, int] | N
         start = next((i for i in range(at - 1, max(-1, at - 4), -1) if lines[i].text.strip()), at)
         if start == at:
             return None
+        # The marks around a message tell where one of several lines begins.
+        above = range(start, max(-1, start - _MATLAB_MESSAGE), -1)
+        start = next((i for i in above if lines[i].text.startswith("{")), start)
+        if _MATLAB.match(lines[start].text):
+            return None  # parsed from its own first line
     block = read_block(lines, start)
     message = block[1].text if head is not None and len(block) > 1 else block[0].text
+    if head is None:
+        message = message.lstrip("{")
     frames, end = _matlab_frames(block)
     if head is not None and head["line"]:
         frames.append(make_frame("", head["line"], head["func"], block[0].number))

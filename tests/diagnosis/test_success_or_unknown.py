@@ -162,6 +162,65 @@ def test_errors_that_a_run_outlived(tmp_path, text):
     assert diagnose_text(tmp_path, text).category == "success"
 
 
+@pytest.mark.parametrize(
+    ("state", "category"),
+    [
+        ("COMPLETED", "success"),
+        ("TIMEOUT", "time_limit"),
+        ("OUT_OF_MEMORY", "out_of_memory"),
+        ("CANCELLED", "cancelled"),
+        ("NODE_FAIL", "node_failure"),
+        ("PREEMPTED", "preempted"),
+    ],
+)
+def test_the_report_of_seff_below_a_log(tmp_path, state, category):
+    text = f"{WORK}Cluster: c1\nState: {state} (exit code 0)\nCPU Utilized: 00:09:42\n"
+    assert diagnose_text(tmp_path, text).category == category
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        'Error: Error("invalid type: null, expected f64", line: 33, column: 10)\n',
+        "Error: bad row\n",
+    ],
+)
+def test_an_error_below_the_end_of_an_earlier_step(tmp_path, end):
+    step = "    Finished `dev` profile [unoptimized] target(s) in 0.17s\n"
+    for first in (step, "meshing finished\n"):
+        found = diagnose_text(tmp_path, f"{WORK}{first}{end}")
+        assert found.category == "code_error"
+        assert found.evidence[0].text == end.strip()
+
+
+def test_a_launcher_that_was_interrupted(tmp_path):
+    said = (
+        "[2024-01-07 17:47:33,815] [INFO] [launch.py:324] Main process received SIGINT, exiting\n"
+    )
+    assert diagnose_text(tmp_path, WORK + said).category == "cancelled"
+    lives = "INFO: received SIGTERM, writing a checkpoint\nstep 4\nstep 5\nDone.\n"
+    assert diagnose_text(tmp_path, WORK + lives).category == "success"
+
+
+_PROBE = (
+    'Traceback (most recent call last):\n  File "{}", line 1, in <module>\n'
+    "ModuleNotFoundError: No module named 'pandas'\n"
+)
+_USED = "/opt/py/site-packages/pandas/core.py:3: UserWarning: old\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        (_PROBE.format("<string>") + _USED, "success"),
+        (_PROBE.format("<string>"), "missing_module"),
+        (_PROBE.format("run.py") + _USED, "missing_module"),
+    ],
+)
+def test_a_module_that_was_found_after_all(tmp_path, text, category):
+    assert diagnose_text(tmp_path, text).category == category
+
+
 def test_a_script_that_went_on_after_its_program(tmp_path):
     text = (
         'Traceback (most recent call last):\n  File "/home/u/a.py", line 3, in <module>\n    f()\n'

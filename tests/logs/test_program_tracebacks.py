@@ -204,6 +204,24 @@ def test_the_reason_of_rlang_is_the_root():
     assert (found.root.message, found.root.message_line) == ("object 'y' not found", 5)
 
 
+def test_messages_of_matlab_of_several_lines():
+    text = (
+        '{Output argument "dt" (and maybe others) not assigned during call to\n'
+        '"/home/u/read_all.m>read_all".\n\nError in main (line 4)\nfit(alpha)\n} \n'
+    )
+    (found,) = parse(text)
+    assert found.message == text[1:].splitlines()[0]
+
+
+def test_a_loop_that_matlab_ran_in_parallel_is_no_second_failure():
+    text = (
+        "{Error using fit>(parfor body) (line 61)\nMatrix must be square.\n\n"
+        "Error in fit (line 40)\nparfor s = 1:n\n} \n"
+    )
+    (found,) = parse(text)
+    assert found.message == "Matrix must be square."
+
+
 def test_source_lines_of_matlab():
     (found,) = parse(MATLAB)
     assert [(f.function, f.line, f.source) for f in found.frames] == [

@@ -288,6 +288,21 @@ def test_the_same_on_all_ranks():
     assert tb.count == 16
 
 
+def test_a_worker_behind_the_mark_of_a_rank():
+    inner = SIMPLE.replace("Traceback", "Original Traceback", 1)
+    (tb,) = parse("".join(f"0: {line}\n" for line in inner.splitlines()))
+    assert (tb.exception, len(tb.frames)) == ("numpy.linalg.LinAlgError", 2)
+
+
+def test_frames_and_messages_that_srun_cut_in_two():
+    head, first, source, *rest = SIMPLE.splitlines()
+    name, message = rest.pop().split(": ", 1)
+    cut = [head, first[:12], first[12:], source, rest[0][:3], rest[0][3:], *rest[1:], name]
+    (tb,) = parse("".join(f"0: {line}\n" for line in [*cut, f": {message}"]))
+    assert (tb.exception, tb.message, len(tb.frames)) == (name, message, 2)
+    assert tb.frames[0].source == source.strip()
+
+
 def test_output_of_others_inside():
     lines = SIMPLE.splitlines()
     (tb,) = parse("\n".join([*lines[:-1], "some output", lines[-1]]))

@@ -31,6 +31,11 @@ def test_alarms_of_the_scanner_only_save_time(tmp_path_factory, lines):
     assert rank_lines([text]) == rank_lines([slow])
 
 
+def test_what_lsf_says_of_a_failed_job_tells_more_than_when_it_ended():
+    assert score_line("Terminated at Mon Apr  6 01:48:07 2020") == 0
+    assert score_line("Exited with exit code 120.") > 0
+
+
 @pytest.mark.parametrize("line", DULL)
 def test_a_dull_line_tells_nothing(line):
     assert score_line(line) == 0
