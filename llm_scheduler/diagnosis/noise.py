@@ -40,6 +40,8 @@ _FORWARDED = compile_words(
 )
 """What programs catch, or try in vain, and then end by; of signals launchers speak calmly."""
 
+_ADVICE = compile_words(r"[.!)] (?:please )?(?:use|try)\b.{1,80}? instead\b")
+"""What a program advises the user to do, and does not do itself."""
 _ALWAYS_NOISE = compile_words(
     r"^\s*$|^\s|^[-=*#_~+.|>]{3,}|^[^\pL\pN_]*$"
     r"|^srun: (?:error|fatal|warning|Job step aborted|Terminating|First task|interrupt|forcing)"
@@ -52,8 +54,10 @@ _ALWAYS_NOISE = compile_words(
     r"|^(?:Primary job|mpirun|mpiexec|prterun|Per user-direction|Proc: \[|with errorcode|NOTE: inv"
     r"|You may or may not|exactly when|Local host|Exit code|Process name|a non-zero exit)"
     r"|^(?:Stacktrace|Call Trace|Backtrace|\[?\d+\]? +\[?0x|#\d+ |in expression starting|at \S+\()"
-    # The table below a Fortran error, and glibc's list of frames.
+    # The table below a Fortran error, glibc's frames and map of the memory, compilers' notes.
     r"|\bUnknown\s+Unknown\b|^Image +PC +Routine|^\S+ +[0-9A-Fa-f]{12,16} +\S"
+    r"|^\S+\[0x[0-9a-f]+\]$|^[0-9a-f]{6,16}-[0-9a-f]{6,16} [r-][w-][x-][ps] "
+    r"|^In file included from |^\S+:\d+(?::\d+)?: (?:note|warning): |^(?:Terminating|Exiting)\b"
     r"|^\S+\((?:\S*\+0x[0-9a-f]+)?\) ?\[0x|^\[\S+:\d+\] (?:\[ ?\d+\]|\*\*\*)"
     r"|\(unknown line\)|^\S+ at \S+\(|^\S+ at \S+:\d+|^unknown function \(ip"
     r"|^(?:JobID|Job ID|Start|End|Cluster|State|Nodes|Cores|CPU|Memory|Elapsed|Exit)\b.{0,20}:"
@@ -260,7 +264,9 @@ def went_on(text: str) -> bool:
     """Tell whether the words of a line say that the program lives on."""
     if _WENT_ON.search(text) is None or _FORWARDED.search(text) is not None:
         return False
-    return " 0 " not in text or _WENT_ON.search(_without_names(text)) is not None
+    if " 0 " not in text and " instead" not in text:
+        return True
+    return _WENT_ON.search(_ADVICE.sub("", _without_names(text))) is not None
 
 
 def is_answer(text: str) -> bool:

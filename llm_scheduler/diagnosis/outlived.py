@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.candidates import Candidate, is_general
+from llm_scheduler.diagnosis.unfinished import progress_of
 from llm_scheduler.logs.models import Frame, LogText
 
 _WELL_AFTER = 4
 """Lines of life between an error and a program's own word that it ended well."""
 _WORK_LINES = 2
 """The same, where the word is that of a result: a file written, a test passed."""
+_NEAR_BAR = 20
+"""So far above an error a bar of progress may stand that goes on after it."""
 _FIRST_LINES = 5
 """So far down the words of a shell may be about the settings it reads at its start."""
 _AT_START = frozenset({"command_not_found", "syntax_error"})
@@ -69,6 +72,27 @@ def is_outlived(
     if log is None or end is None or error.last_order >= end:
         return False
     return error.after >= _WELL_AFTER or _reached_result(error, log, candidates)
+
+
+def is_overtaken(error: Candidate, logs: Sequence[LogText]) -> bool:
+    """Tell whether a bar of progress ends the log at its end that was behind at an error.
+
+    Only the last state of a bar that is written over stands in a log, but a message
+    that breaks into it keeps the state before.
+    """
+    log = next((log for log in logs if log.file == error.file), None)
+    if log is None:
+        return False
+    last = next((i for i in reversed(range(len(log.lines))) if log.lines[i].text.strip()), -1)
+    bars = progress_of(log.lines[last].text) if last > error.last_order else []
+    if not bars or any(done < total for done, total in bars):
+        return False
+    totals = {total for _, total in bars}
+    return any(
+        done < total and total in totals
+        for line in log.lines[max(0, error.last_order - _NEAR_BAR) : last]
+        for done, total in progress_of(line.text)
+    )
 
 
 def _outer(error: Candidate) -> tuple[Frame, ...]:

@@ -28,9 +28,9 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.doubts import weigh
 from llm_scheduler.diagnosis.origins import find_origin
-from llm_scheduler.diagnosis.outlived import is_outlived, without_refuted
+from llm_scheduler.diagnosis.outlived import is_outlived, is_overtaken, without_refuted
 from llm_scheduler.diagnosis.readability import has_text
-from llm_scheduler.diagnosis.restarts import of_last_attempt
+from llm_scheduler.diagnosis.restarts import of_last_attempt, without_earlier_runs
 from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
 from llm_scheduler.diagnosis.unfinished import why_no_success
 from llm_scheduler.engine.records import JobRecord
@@ -75,7 +75,8 @@ def choose(
 ) -> Choice:
     """Return the root cause among all that logs and record suggest, and how sure it is."""
     known = without_refuted(of_last_attempt(candidates, logs, record), logs)
-    candidates = put_roots_first(known)
+    last_run = without_earlier_runs(known, logs, record)
+    candidates = put_roots_first(last_run)
     choice = _decide(candidates, logs, record, catalog)
     chosen = choice.candidate
     if chosen is not None:
@@ -86,7 +87,8 @@ def choose(
         others += _notable([x for x in known if (x.file, x.order) not in places])
         choice = replace(choice, candidate=chosen, others=others)
     elif choice.success:
-        choice = replace(choice, others=_notable(candidates))
+        # Errors of earlier runs in the same log are worth a doubt.
+        choice = replace(choice, others=_notable(candidates if last_run == known else known))
     return weigh(choice, logs, record)
 
 
@@ -101,15 +103,8 @@ def _decide(
     # Processes with a log each die each in its own log.
     parallel = noise.is_parallel(list(logs)) or sum(bool(log.tracebacks) for log in logs) > 1
     fatal = _fatal(candidates, verdict, completed=completed)
-    if any(noise.ends_well(log) for log in logs) and not (record and record.is_failed):
-        script_only = _only_script_ended(logs)
-        fatal = [
-            x
-            for x in fatal
-            if not is_general(x.cause) or (script_only and _is_last(x)) or _is_after_end(x, logs)
-        ]
-        if not script_only:
-            fatal = [x for x in fatal if not is_outlived(x, logs, candidates)]
+    if not (record and record.is_failed):
+        fatal = _not_outlived(fatal, logs, candidates)
     fatal = put_spoilers_first(fatal, candidates)
     if verdict is not None and not _is_beaten(verdict, fatal, parallel=parallel):
         return Choice(verdict, rival=_exception_under(verdict, fatal))
@@ -120,6 +115,23 @@ def _decide(
     if completed:
         return Choice(None, success=True)
     return _weaker(candidates, logs, record, catalog)
+
+
+def _not_outlived(
+    fatal: list[Candidate],
+    logs: Sequence[LogText],
+    candidates: Sequence[Candidate],
+) -> list[Candidate]:
+    """Return the errors that no word of success and no bar of progress after them belies."""
+    fatal = [x for x in fatal if not (is_general(x.cause) and is_overtaken(x, logs))]
+    if not any(noise.ends_well(log) for log in logs):
+        return fatal
+    if _only_script_ended(logs):
+        return [
+            x for x in fatal if not is_general(x.cause) or _is_last(x) or _is_after_end(x, logs)
+        ]
+    fatal = [x for x in fatal if not is_general(x.cause) or _is_after_end(x, logs)]
+    return [x for x in fatal if not is_outlived(x, logs, candidates)]
 
 
 def _exception_under(verdict: Candidate, fatal: Sequence[Candidate]) -> Candidate | None:
@@ -215,7 +227,7 @@ def _weaker(
     """Decide where no error is certain to have ended the job."""
     failed = record is not None and record.state != "UNKNOWN" and not is_completed(record)
     well = any(noise.ends_well(log) for log in logs)
-    weak = _usable_weak(candidates, failed=failed, well=well, script_only=_only_script_ended(logs))
+    weak = _usable_weak(candidates, logs, failed=failed, well=well)
     if well and not weak:
         weak = [x for x in candidates if is_general(x.cause) and _is_after_end(x, logs)]
     survived = [x for x in candidates if x.role == "cause" and (failed or x.traceback is not None)]
@@ -266,16 +278,16 @@ def _reason_of(
 
 def _usable_weak(
     candidates: Sequence[Candidate],
+    logs: Sequence[LogText],
     *,
     failed: bool,
     well: bool,
-    script_only: bool,
 ) -> list[Candidate]:
     """Return the symptoms and hints that may tell of this end."""
     weak = [x for x in candidates if x.role in {"symptom", "hint"}]
     if failed:
         return weak
-    if well and script_only:
+    if well and _only_script_ended(logs):
         weak = [
             x
             for x in weak
@@ -290,7 +302,8 @@ def _usable_weak(
             and x.after < SURVIVED_AFTER
             and x.cause.priority >= _BEATS_SUCCESS
         ]
-    return [x for x in weak if _is_last_word(x)]
+    weak = [x for x in weak if _is_last_word(x)]
+    return [x for x in weak if not (is_general(x.cause) and is_overtaken(x, logs))]
 
 
 def _only_script_ended(logs: Sequence[LogText]) -> bool:

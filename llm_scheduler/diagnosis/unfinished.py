@@ -72,7 +72,7 @@ def why_no_success(logs: Sequence[LogText]) -> str:
     return ""
 
 
-def _progress(text: str) -> list[tuple[float, float]]:
+def progress_of(text: str) -> list[tuple[float, float]]:
     """Return how far the last counter and the last bar of a line are, and how far they go."""
     found = []
     # A bar that was written over and over may stand in one line.
@@ -88,7 +88,7 @@ def _is_behind(text: str) -> bool:
     """Tell whether a line says that more work is to come."""
     if _ENOUGH.search(text) is not None:
         return False
-    return any(done < total for done, total in _progress(text))
+    return any(done < total for done, total in progress_of(text))
 
 
 def _is_part(lines: Sequence[LogLine], log: LogText) -> bool:

@@ -74,9 +74,17 @@ def redact_lines(raws: Sequence[bytes], *, cut_end: bool = False) -> Sequence[by
         _hide_key_blocks(raws, out, found)
     _hide_values_below(raws, out, found)
     _hide_columns(raws, out, found)
+    last = len(raws) - 1 if cut_end else -1
+    known: dict[bytes, bytes] = {}
     for i in found:
-        is_cut = cut_end and i == len(raws) - 1
-        out[i] = _redact_line(out[i], cut_end=is_cut)
+        if i == last:
+            out[i] = _redact_line(out[i], cut_end=True)
+        # Of a table that was hidden nothing is left to be looked at, mostly.
+        elif out[i] is raws[i] or precise_search()(out[i]) is not None:
+            redacted = known.get(out[i])
+            if redacted is None:  # logs repeat their lines
+                redacted = known[out[i]] = _redact_line(out[i])
+            out[i] = redacted
     return out
 
 
@@ -215,6 +223,10 @@ def _map_back(span: Span, places: Sequence[int]) -> Span:
 
 def _hide(raw: bytes, spans: Iterable[Span]) -> bytes:
     """Put the mark in the place of each span; those that touch become one."""
+    spans = list(spans)
+    if len(spans) == 1 and spans[0][0] < spans[0][1]:
+        start, end = spans[0]
+        return raw[:start] + _RAW_REDACTED + raw[end:]
     out = []
     done = 0
     marked = -1

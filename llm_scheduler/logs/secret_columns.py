@@ -39,41 +39,49 @@ def find_columns(raws: Sequence[bytes], at: int) -> Iterator[tuple[int, list[Spa
     if _HEAD.fullmatch(head) is None:
         return
     separator = next(char for char in _SEPARATORS if char in head)
-    names = [head[start:end] for start, end in _cells(head, separator)]
+    names = _split(head, separator)
     wanted = [i for i, name in enumerate(names) if _NAME.fullmatch(name)]
     for row in range(at + 1, len(raws)) if wanted else ():
         text = raws[row].decode("latin-1")
-        cells = list(_cells(text, separator))
         # A blank behind a comma is of a sentence, as the head has none.
-        if len(cells) != len(names) or f"{separator} " in text:
+        if f"{separator} " in text:
             return
-        yield row, [span for i in wanted for span in _secret_of(text, cells[i])]
+        cells = _split(text, separator)
+        if len(cells) != len(names):
+            return
+        yield row, list(_secrets_of(cells, wanted))
 
 
-def _secret_of(text: str, cell: Span) -> Iterator[Span]:
-    start, end = cell
-    value = text[start:end].strip()
-    start = text.find(value, start)
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        start, value = start + 1, value[1:-1]
-    is_count = value.isdigit() and len(value) < _LEAST_DIGITS
-    if len(value) >= _LEAST and not is_count and is_secret("password", "", "", "=", value, True):
-        yield start, start + len(value)
+def _secrets_of(cells: Sequence[str], wanted: Sequence[int]) -> Iterator[Span]:
+    """Find the secrets of a row in some of its cells."""
+    place = known = 0
+    for i in wanted:
+        place += sum(map(len, cells[known:i])) + i - known  # with the separators
+        known = i
+        cell = cells[i]
+        value = cell.strip()
+        if len(value) < _LEAST:
+            continue
+        start = place + cell.find(value)
+        if value[0] in "'\"" and value[0] == value[-1]:
+            start, value = start + 1, value[1:-1]
+        is_count = len(value) < _LEAST_DIGITS and value.isdigit()
+        if len(value) < _LEAST or is_count:
+            continue
+        if is_secret("password", "", "", "=", value, True):
+            yield start, start + len(value)
 
 
-def _cells(text: str, separator: str) -> Iterator[Span]:
+def _split(text: str, separator: str) -> list[str]:
     """Cut a row into its cells; separators inside of quotes don't count."""
-    start = 0
     if '"' not in text:
-        for cell in text.split(separator):
-            yield start, start + len(cell)
-            start += len(cell) + 1
-        return
-    in_quotes = False
-    for place, char in enumerate(text):
-        if char == '"':
-            in_quotes = not in_quotes
-        elif char == separator and not in_quotes:
-            yield start, place
-            start = place + 1
-    yield start, len(text)
+        return text.split(separator)
+    cells: list[str] = []
+    # Every second part stands inside of quotes.
+    for i, part in enumerate(text.split('"')):
+        pieces = [part] if i % 2 else part.split(separator)
+        if i:
+            cells[-1] += f'"{pieces[0]}'
+            del pieces[0]
+        cells += pieces
+    return cells

@@ -283,3 +283,32 @@ def test_time_grows_with_the_size_only(unit):
 def test_it_is_stable():
     once = redact("password=hunter2 and Bearer abcdefghijk at https://a:b@c.org")
     assert redact(once) == once
+
+
+def test_tables_that_repeat_are_hidden_whole_and_nothing_beside_their_secrets():
+    token = f"ghp_{draw(36)}"
+    table = [
+        "user,password,note",
+        f"ann,sw0rdfish,{token}",  # what no head names is looked for as everywhere
+        '"bob","tr0ub,4dor","a ""b"",c"',
+        "cid, ,x",
+        "Logged in",
+        "user,password",
+        "dan,sw0rdfish",
+        "dan,1234",
+        "user,password",
+        "",
+    ]
+    hidden = [
+        "user,password,note",
+        "ann,[redacted],[redacted]",
+        '"bob","[redacted]","a ""b"",c"',
+        "cid, ,x",
+        "Logged in",
+        "user,password",
+        "dan,[redacted]",
+        "dan,1234",
+        "user,[redacted]",
+        "",
+    ]
+    assert redact("\n".join(table * 50)).split("\n") == hidden * 50
