@@ -3,8 +3,8 @@
 Usage: ``python docs/make_pictures.py [--no-browser]``. Writes ``docs/_static/demo.svg``,
 ``docs/examples/demo.txt``, ``docs/examples/demo-llm.txt`` (a failure mended with a
 scripted model) and, where Chromium and playwright are installed, the failures
-panel as JupyterLab shows it: ``docs/_static/panel-light.png`` and ``panel-dark.png``, and the chat:
-``chat-light.png`` and ``chat-dark.png``.
+panel as JupyterLab shows it, ``docs/_static/panel-light.png`` and ``panel-dark.png``, and
+the chat in its main states, ``chat-STATE-light.png`` and ``chat-STATE-dark.png``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ WIDTH = 96
 FOLDER = "llm-scheduler-demo"
 GROUPS_IN_PICTURE = 4
 PANEL_HEIGHT = 760
+CHAT_STATES = (
+    "empty", "diagnosis", "log", "conversation", "answering", "approval", "edit", "decided",
+    "several", "yolo-question", "yolo", "completion",
+)  # fmt: skip
 
 _CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -172,11 +176,16 @@ def make_panel_pictures(work: Path) -> None:
 
 
 def make_chat_pictures() -> None:
-    """Let the browser test of the chat write its pictures, light and dark."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/browser/test_chat_panel.py"]
-    command += ["-k", "test_every_theme_is_readable_and_accessible"]
-    environment = os.environ | {"LLM_SCHEDULER_PICTURES": str(DOCS / "_static")}
-    subprocess.run(command, env=environment, check=True, cwd=DOCS.parent)
+    """Keep the pictures of the main states that the browser test of the chat's looks writes."""
+    with tempfile.TemporaryDirectory(prefix="pictures-") as name:
+        command = [sys.executable, "-m", "pytest", "-q", "tests/browser/test_chat_looks.py"]
+        environment = os.environ | {"LLM_SCHEDULER_PICTURES": name}
+        subprocess.run(command, env=environment, check=True, cwd=DOCS.parent)
+        for state in CHAT_STATES:
+            for theme in ("light", "dark"):
+                picture = f"chat-{state}-{theme}.png"
+                shutil.copy(Path(name) / picture, DOCS / "_static" / picture)
+                print(f"wrote docs/_static/{picture}")
 
 
 def _set_theme(work: Path, theme: str) -> None:

@@ -34,17 +34,29 @@ _BLOCK = re.compile(
 )
 _MARK = re.compile(r"<!-- (file|not run|environment|last lines): (.*?) -->")
 
-# Runs blocks in one namespace and prints what each of them printed, as JSON at the end.
+# Runs blocks in one namespace and writes what each of them printed, as JSON at the end.
+# Where one of them awaits something, all run as in a notebook: while an event loop runs.
 _DRIVER = """
-import contextlib, io, json, sys
+import ast, asyncio, contextlib, inspect, io, json, sys
 sys.path.insert(0, "")
 outputs = []
-if __name__ == "__main__":
-    for block in json.load(open(".blocks.json")):
+async def run(codes):
+    for code in codes:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(block["body"], block["name"], "exec"), globals())
+            waiting = eval(code, globals())
+            if code.co_flags & inspect.CO_COROUTINE:
+                await waiting
         outputs.append(out.getvalue())
+if __name__ == "__main__":
+    awaits = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    codes = [compile(block["body"], block["name"], "exec", flags=awaits)
+             for block in json.load(open(".blocks.json"))]
+    if any(code.co_flags & inspect.CO_COROUTINE for code in codes):
+        asyncio.run(run(codes))
+    else:
+        with contextlib.suppress(StopIteration):
+            run(codes).send(None)
     json.dump(outputs, open(".outputs.json", "w"))
 """
 

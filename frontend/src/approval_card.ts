@@ -2,7 +2,7 @@
 
 import type { ApprovalStates } from "./approval_state";
 import { DiffView } from "./diff";
-import { button, freshId, h, type Attributes } from "./dom";
+import { button, freshId, h, visibleName, type Attributes } from "./dom";
 import { menuButton, type MenuItem } from "./menu";
 import type { Store } from "./store";
 import type { ApprovalView, ChangeView, Decide } from "./wire";
@@ -15,6 +15,7 @@ type Scope = NonNullable<Decide["scope"]>;
  */
 const ARMING_MS = 300;
 const EDIT_ROWS = 24;
+const LEFTOVER = "This was decided elsewhere while you were writing. What you had written:";
 
 const KINDS: Record<string, string> = {
   edit: "edit of a file",
@@ -143,8 +144,10 @@ export class ApprovalCard {
 
   private drawOutcome(approval: ApprovalView, made: ChangeView | undefined): void {
     const error = this.context.states.error(this.id);
-    const lines = [outcomeText(approval, made)].filter(Boolean).map((text) => h("p", {}, text));
+    const lines: HTMLElement[] = [outcomeText(approval, made)].filter(Boolean).map((text) => h("p", {}, text));
     if (error) lines.push(h("p", { class: "lm-error", attr: { role: "alert" } }, error));
+    const leftover = this.context.states.leftover(this.id);
+    if (leftover) lines.push(h("p", {}, LEFTOVER), h("pre", { class: "lm-path" }, leftover));
     this.outcome.replaceChildren(...lines);
     if (approval.status !== "void" || !approval.replaced_by) return;
     const next = this.context.card(approval.replaced_by);
@@ -340,7 +343,7 @@ function scopesOf(approval: ApprovalView, approve: (scope: Scope) => void): Menu
 
 function factsOf(approval: ApprovalView): HTMLElement {
   const facts: [string, string, string][] = [
-    [approval.targets.length > 1 ? "Files" : "File", approval.targets.join("\n"), "lm-path"],
+    [approval.targets.length > 1 ? "Files" : "File", approval.targets.map(visibleName).join("\n"), "lm-path"],
     ["Reason", approval.reason, ""],
     ["Risk", approval.risk, ""],
   ];

@@ -24,6 +24,7 @@ const STATE_WAIT_MS = 4000;
 export class ApprovalStates {
   private readonly phases = new Map<string, Phase>();
   private readonly errors = new Map<string, string>();
+  private readonly leftovers = new Map<string, string>();
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
 
   /** `onChange` is called with the id of whatever has to be drawn anew. */
@@ -39,6 +40,11 @@ export class ApprovalStates {
   /** Why the last request failed; empty when none did. */
   error(id: string): string {
     return this.errors.get(id) ?? "";
+  }
+
+  /** What was being written when it was decided elsewhere; empty for nothing. */
+  leftover(id: string): string {
+    return this.leftovers.get(id) ?? "";
   }
 
   /** Whether it can be decided now. */
@@ -106,9 +112,13 @@ export class ApprovalStates {
 
   /** The kernel says what became of it. */
   receive(approval: ApprovalView): void {
-    const { name } = this.phase(approval.id);
+    const phase = this.phase(approval.id);
+    const { name } = phase;
     const isSettled = name === "undoing" ? approval.undone : approval.status !== "pending";
     if (isSettled) {
+      if (phase.name === "editing" && phase.text !== approval.text) {
+        this.leftovers.set(approval.id, phase.text);
+      }
       this.phases.delete(approval.id);
       this.errors.delete(approval.id);
     }

@@ -1,7 +1,7 @@
 // What was changed, the newest first, with undo for one change or for all of an answer.
 
 import { DiffView } from "./diff";
-import { button, counted, h } from "./dom";
+import { button, counted, h, visibleName } from "./dom";
 import type { Shell } from "./shell";
 import { messageOf, type Store } from "./store";
 import type { ChangeView } from "./wire";
@@ -108,7 +108,7 @@ export class ChangesPane {
         h("span", { class: "lm-change-summary" }, change.summary),
         change.undone_by && h("span", { class: "lm-tag" }, "Undone"),
       ),
-      h("div", { class: "lm-soft lm-path" }, change.targets.join("\n")),
+      h("div", { class: "lm-soft lm-path" }, change.targets.map(visibleName).join("\n")),
       h(
         "div",
         { class: "lm-soft" },

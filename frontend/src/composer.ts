@@ -2,6 +2,7 @@
 
 import { Completion } from "./completion";
 import { button, counted, freshId, h } from "./dom";
+import { Drafts } from "./drafts";
 import { acceptDrops } from "./drop";
 import type { Shell } from "./shell";
 import { messageOf, type Store } from "./store";
@@ -21,9 +22,14 @@ export class Composer {
     attr: { role: "group", "aria-label": "Suggested questions" },
   });
   private readonly hint = h("div", { class: "lm-hint" });
+  private readonly closed = h("p", {
+    class: "lm-warning lm-closed",
+    hidden: true,
+    attr: { role: "status" },
+  });
   private readonly facts = h("div", { class: "lm-facts" });
   private readonly stops: (() => void)[];
-  private readonly drafts = new Map<string, string>();
+  private readonly drafts: Drafts;
   private threadId: string;
   /** How far back the arrows have gone; 0 is what is being written. */
   private recalled = 0;
@@ -31,12 +37,14 @@ export class Composer {
   private isStopping = false;
   private hintTimer: ReturnType<typeof setTimeout> | undefined;
   private nWaiting = 0;
+  private drawnFacts = "";
 
   constructor(
     private readonly store: Store,
     private readonly shell: Shell,
   ) {
     this.threadId = store.active;
+    this.drafts = new Drafts(() => store.overview.run);
     const hintId = freshId("hint");
     this.hint.id = hintId;
     this.box = h("textarea", {
@@ -65,6 +73,7 @@ export class Composer {
     this.element = h(
       "section",
       { class: "lm-composer", attr: { "aria-label": "Write a message" } },
+      this.closed,
       this.prompts,
       h("div", { class: "lm-choices-anchor" }, this.completion.element),
       frame,
@@ -74,9 +83,11 @@ export class Composer {
     this.box.addEventListener("keydown", (event) => { this.handleKey(event); });
     this.box.addEventListener("input", () => {
       this.recalled = 0;
+      this.keepDraft();
       this.fit();
     });
     this.stops = this.subscribe();
+    this.restoreDraft();
     this.paint();
   }
 
@@ -93,8 +104,22 @@ export class Composer {
     // A block of code needs no blank line before it in an empty box.
     const inserted = value ? gap + text : text.trimStart();
     this.box.setRangeText(inserted, selectionStart, selectionEnd, "end");
+    this.keepDraft();
     this.fit();
     this.box.focus();
+  }
+
+  private keepDraft(): void {
+    this.drafts.set(this.threadId, this.box.value);
+  }
+
+  /** After a reload, or when the run is known by whose name drafts are kept. */
+  private restoreDraft(): void {
+    if (this.box.value) return;
+    const text = this.drafts.get(this.threadId);
+    if (!text) return;
+    this.box.value = text;
+    this.fit();
   }
 
   /** Stop the turn; true when there was one. */
@@ -116,7 +141,10 @@ export class Composer {
   private subscribe(): (() => void)[] {
     return [
       this.store.on("active", (threadId) => { this.changeThread(threadId); }),
-      this.store.on("overview", () => { this.paint(); }),
+      this.store.on("overview", () => {
+        this.restoreDraft();
+        this.paint();
+      }),
       this.store.on("threads", () => { this.paintFacts(); }),
       this.store.on("busy", () => { this.paintButtons(); }),
       this.store.on("waiting", (n) => { this.noteWaiting(n); }),
@@ -125,9 +153,9 @@ export class Composer {
   }
 
   private changeThread(threadId: string): void {
-    this.drafts.set(this.threadId, this.box.value);
+    this.drafts.set(this.threadId, this.recalled ? this.unsent : this.box.value);
     // A thread that is made for what is being said takes nothing along.
-    this.box.value = this.drafts.get(threadId) ?? "";
+    this.box.value = this.drafts.get(threadId);
     this.threadId = threadId;
     this.recalled = 0;
     this.completion.close();
@@ -188,7 +216,7 @@ export class Composer {
     }
     this.box.value = "";
     this.recalled = 0;
-    this.drafts.delete(this.threadId);
+    this.keepDraft();
     this.completion.close();
     this.fit();
     this.shell.say(text, this.threadId);
@@ -203,10 +231,20 @@ export class Composer {
 
   private paint(): void {
     this.box.disabled = !this.store.isConnected;
+    this.paintClosed();
     this.paintButtons();
     this.paintPrompts();
     this.paintFacts();
     this.paintHint();
+  }
+
+  private paintClosed(): void {
+    const { is_closed: isClosed } = this.store.overview;
+    if (this.closed.hidden !== isClosed) return;
+    this.closed.hidden = !isClosed;
+    this.closed.textContent = isClosed
+      ? "The run is closed, and nothing new shows here. What you say or decide opens it again."
+      : "";
   }
 
   private paintButtons(): void {
@@ -246,15 +284,30 @@ export class Composer {
     const { model, how_to_configure: howTo, budget_left: budget } = this.store.overview;
     const thread = this.store.threads.find((candidate) => candidate.id === this.threadId);
     const parts: [string, string][] = [];
-    if (model) parts.push(["Model", model]);
-    if (thread?.tokens) parts.push(["This conversation", counted(thread.tokens, "token")]);
-    if (thread?.money != null) parts.push(["Cost of this conversation", moneyText(thread.money)]);
-    if (budget) parts.push(["Budget left", /left/.test(budget) ? budget : `${budget} left`]);
+    if (model) parts.push([`Model: ${model}`, model]);
+    if (thread?.tokens) {
+      const tokens = counted(thread.tokens, "token");
+      parts.push([`This conversation: ${tokens}`, tokens]);
+    }
+    if (thread?.money != null) {
+      const cost = moneyText(thread.money);
+      parts.push([`This conversation: ${cost}`, cost]);
+    }
+    if (budget) parts.push([`The model's budget, ${budget}`, scarcest(budget)]);
+    // The button keeps the focus while nothing changes.
+    const drawn = JSON.stringify([model, howTo, parts]);
+    if (drawn === this.drawnFacts) return;
+    this.drawnFacts = drawn;
     this.facts.classList.toggle("lm-no-model", !model);
     this.facts.replaceChildren(
       ...(model
-        ? parts.map(([title, text]) => h("span", { title: `${title}: ${text}` }, text))
-        : [h("span", {}, howTo ? `No model. ${howTo}` : "No model is set.")]),
+        ? parts.map(([title, text]) => h("span", { title }, text))
+        : [
+            h("span", { title: howTo }, "No model: the rules answer."),
+            howTo && button("How to have one", () => { this.shell.toast(howTo); }, {
+              class: "lm-quiet",
+            }),
+          ].filter((part) => part !== "")),
     );
   }
 
@@ -273,9 +326,17 @@ export class Composer {
     this.hint.textContent = !this.store.isConnected
       ? "The kernel is gone. Run the cell again to go on."
       : this.nWaiting
-        ? "The kernel is busy; it takes this up as soon as it can."
+        ? "Waiting: the kernel is busy"
         : "Enter sends, Shift+Enter breaks the line";
   }
+}
+
+/** What is left of the limit that is reached first, which the kernel names first. */
+function scarcest(budget: string): string {
+  const first = budget.replace(/^left: /, "").split(", ")[0] ?? "";
+  const [, amount, unit, when] = /^([\d.,]+) (\w+) (today|this run)$/.exec(first) ?? [];
+  if (!amount || !unit || !when) return `budget left: ${first}`;
+  return unit === "money" ? `budget: ${amount} left ${when}` : `${amount} ${unit} left ${when}`;
 }
 
 /** Costs are often parts of a cent. */

@@ -11,6 +11,11 @@ import type { Item } from "./wire";
 
 // So many entries are made at once; older ones when the reader comes near them.
 const PORTION = 40;
+// More than these are not kept in the page while the end is read: each frame of a growing
+// answer would have to lay all of them out.
+const MOST_SHOWN = 120;
+const KEPT = 60;
+const MAX_OUTGOING_CHARS = 4000;
 
 export class Conversation {
   readonly element: HTMLElement;
@@ -20,6 +25,7 @@ export class Conversation {
   private readonly list = h("div", { class: "lm-items" });
   private readonly outbox = h("div", { class: "lm-outbox" });
   private readonly busy: BusyLine;
+  private readonly ended = h("p", { class: "lm-soft lm-ended", hidden: true });
   private readonly empty = h("div", { class: "lm-empty" });
   private readonly earlier: HTMLButtonElement;
   private readonly scroll: ScrollKeeper;
@@ -50,6 +56,7 @@ export class Conversation {
       this.diagnosis.element,
       this.empty,
       this.list,
+      this.ended,
       this.outbox,
       this.busy.element,
     );
@@ -62,7 +69,12 @@ export class Conversation {
       },
       content,
     );
-    this.scroll = new ScrollKeeper(this.frame, content, () => void this.showEarlier());
+    this.scroll = new ScrollKeeper(
+      this.frame,
+      content,
+      () => void this.showEarlier(),
+      () => { this.letGo(); },
+    );
     this.element = h("div", { class: "lm-conversation" }, this.frame, this.scroll.toEnd);
     this.stops = this.subscribe();
     this.show(store.active);
@@ -99,7 +111,10 @@ export class Conversation {
     return [
       this.store.on("active", (threadId) => { this.show(threadId); }),
       this.store.on("conversation", (threadId) => {
-        here(threadId, () => { this.paintAll(); });
+        here(threadId, () => {
+          this.paintAll();
+          this.letGo();
+        });
       }),
       this.store.on("item", ({ threadId, itemId }) => {
         here(threadId, () => { this.paintSoon(itemId); });
@@ -155,6 +170,17 @@ export class Conversation {
     this.paintDiagnosis();
     this.paintEmpty();
     this.paintBusy();
+  }
+
+  /** Take old entries off the page when the reader is at the end; they come back above. */
+  private letGo(): void {
+    if (!this.scroll.isFollowing || this.views.size <= MOST_SHOWN) return;
+    const { items } = this.store.thread(this.threadId);
+    const start = items.length - KEPT;
+    const isInUse = items.slice(0, start).some((item) => this.views.get(item.id)?.isInUse);
+    if (isInUse) return;
+    this.firstShown = items[start]?.id ?? "";
+    this.scroll.keepWhile(() => { this.paintAll(); });
   }
 
   private startOf(items: Item[]): number {
@@ -217,7 +243,7 @@ export class Conversation {
               "p",
               {},
               "Choose a failure to see why it happened, or ask a question below. " +
-                "@ names a job or a file, / a command.",
+                "@\u00a0names a job or a file, /\u00a0a\u00a0command.",
             ),
           ]),
     );
@@ -226,6 +252,10 @@ export class Conversation {
   private paintBusy(): void {
     const state = this.store.thread(this.threadId);
     this.busy.show(state.isBusy, state.doing);
+    // Else what is there of an answer looks like all of it.
+    const isCut = !state.isBusy && state.status === "cancelled" && state.items.length > 0;
+    this.ended.hidden = !isCut;
+    this.ended.textContent = isCut ? "You stopped this answer." : "";
   }
 
   private paintOutbox(): void {
@@ -233,7 +263,7 @@ export class Conversation {
       h(
         "article",
         { class: "lm-item lm-item-user lm-outgoing", attr: { "aria-label": "You" } },
-        h("div", { class: "lm-plain" }, outgoing.text),
+        h("div", { class: "lm-plain" }, shortened(outgoing.text)),
         outgoing.error
           ? h(
               "div",
@@ -290,6 +320,11 @@ export class Conversation {
       .catch((error: unknown) => { this.shell.toast(messageOf(error), "error"); });
     this.scroll.goToEnd();
   }
+}
+
+/** What is on its way is shown to be known again; a megabyte would take seconds to lay out. */
+function shortened(text: string): string {
+  return text.length > MAX_OUTGOING_CHARS ? `${text.slice(0, MAX_OUTGOING_CHARS)} \u2026` : text;
 }
 
 /** Shows that something moves, what it is, and for how long it does. */

@@ -1,6 +1,6 @@
 // Why the jobs of a group failed, with the lines that prove it and what can be done.
 
-import { button, counted, freshId, h } from "./dom";
+import { button, counted, freshId, h, visibleName } from "./dom";
 import { GROUP_STATES } from "./groups";
 import { renderMarkdown } from "./markdown";
 import type { Shell } from "./shell";
@@ -88,11 +88,11 @@ export class DiagnosisPane {
   private proofOf(evidence: EvidenceLine[]): HTMLElement[] {
     if (!evidence.length) return [];
     const entries = evidence.map((proof) => {
-      const name = proof.file.split("/").at(-1) ?? proof.file;
+      const name = visibleName(proof.file.split("/").at(-1) ?? proof.file);
       const place = proof.line ? `${name}:${String(proof.line)}` : name;
       const entry = button("", () => {
         this.shell.openLog(proof.file, proof.line);
-      }, { class: "lm-proof", title: `Open ${proof.file}` });
+      }, { class: "lm-proof", title: `Open ${visibleName(proof.file)}` });
       entry.append(
         h("span", { class: "lm-proof-place" }, place),
         h("code", { class: "lm-proof-text" }, proof.text),
@@ -182,7 +182,8 @@ function affectedOf(group: GroupView): HTMLElement[] {
   ];
   const list = h("dl", { class: "lm-fact-list" });
   for (const [name, names] of facts) {
-    if (names.length) list.append(h("dt", {}, name), h("dd", { class: "lm-path" }, namesOf(names)));
+    if (!names.length) continue;
+    list.append(h("dt", {}, name), h("dd", { class: "lm-path" }, namesOf(names.map(visibleName))));
   }
   const words = `Node ${group.bad_node} seems to be the cause: jobs fail there and not elsewhere.`;
   const found: HTMLElement[] = group.bad_node ? [h("p", { class: "lm-warning" }, words)] : [];

@@ -55,6 +55,18 @@ export function button(
   return made;
 }
 
+// Signs that do not show, break the line, or turn the direction of what follows.
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** A name of a file as it is, with all in it that could make it look like another. */
+export function visibleName(name: string): string {
+  return name.replace(
+    UNSEEN,
+    (sign) => `\\u${(sign.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 let lastId = 0;
 
 /** An id for `aria-labelledby` and the like that no other element of the page has. */

@@ -1,6 +1,6 @@
 // The failure groups, with filters by state and by text.
 
-import { button, counted, h } from "./dom";
+import { button, counted, h, visibleName } from "./dom";
 import type { Shell } from "./shell";
 import type { Store } from "./store";
 import type { GroupState, GroupView } from "./wire";
@@ -39,7 +39,7 @@ export class GroupList {
       class: "lm-input",
       attr: {
         type: "search",
-        placeholder: "Filter by cause, job, learner or node",
+        placeholder: "Cause, job, learner or node",
         "aria-label": "Filter failures by cause, job, learner or node",
       },
       on: {
@@ -92,8 +92,12 @@ export class GroupList {
     const nMore = Math.min(PAGE, found.length - this.nShown);
     this.more.textContent = `Show ${String(nMore)} more of ${String(found.length)}`;
     const words = groups.length ? "No failure fits this filter." : "No job has failed.";
-    this.empty.textContent = found.length ? "" : words;
-    this.empty.hidden = found.length > 0;
+    const { n_groups: nAll } = this.store.overview;
+    const isPart = nAll > groups.length;
+    const part = `Those with the most failures are here: ${counted(groups.length, "cause")} of ` +
+      `${nAll.toLocaleString("en")}. The others are found by their jobs.`;
+    this.empty.textContent = found.length ? (isPart ? part : "") : words;
+    this.empty.hidden = found.length > 0 && !isPart;
   }
 
   /** Put rows in order; the one with the focus keeps it. */
@@ -162,7 +166,7 @@ export class GroupList {
 }
 
 function rowContent(group: GroupView): HTMLElement[] {
-  const learners = group.learners.slice(0, 3).join(", ");
+  const learners = group.learners.slice(0, 3).map(visibleName).join(", ");
   const more = group.learners.length > 3 ? " …" : "";
   const times = `${group.count.toLocaleString("en")}×`;
   return [

@@ -6,7 +6,7 @@ import { Panel } from "./panel";
 import { Store } from "./store";
 import { PROTOCOL } from "./wire";
 
-export function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const store = new Store(model);
   const { protocol } = store.overview;
   if (protocol !== PROTOCOL) {
@@ -20,4 +20,6 @@ export function render({ model, el }: { model: Model; el: HTMLElement }): () => 
   return () => { panel.dispose(); };
 }
 
+// Nothing else is exported: a function `render` beside it is an older contract of anywidget's,
+// which would be taken first, with a warning.
 export default { render };

@@ -52,6 +52,11 @@ export class ItemView {
     this.update(item);
   }
 
+  /** Whether the user is at work in it. */
+  get isInUse(): boolean {
+    return this.editor !== null || this.element.contains(document.activeElement);
+  }
+
   update(item: Item): void {
     this.item = item;
     this.element.classList.toggle("lm-growing", !item.is_final);

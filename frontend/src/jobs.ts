@@ -1,6 +1,6 @@
 // Finds jobs by number, name or learner, and leads to what is known of each.
 
-import { button, counted, h } from "./dom";
+import { button, counted, h, visibleName } from "./dom";
 import type { Shell } from "./shell";
 import { messageOf, type Store } from "./store";
 import type { JobState, JobView } from "./wire";
@@ -59,7 +59,8 @@ export class JobPicker {
       this.more,
     );
     this.stop = store.on("overview", () => {
-      // Many pieces of news in a row are one question.
+      // Many pieces of news in a row are one question; of a closed run there are none.
+      if (this.store.overview.is_closed) return;
       if (this.isVisible && this.timer === undefined) this.later(REFRESH_MS);
     });
   }
@@ -133,7 +134,7 @@ export class JobPicker {
 
   private rowOf(job: JobView): HTMLElement {
     const choose = (): void => {
-      if (job.group) this.shell.showGroup(job.group);
+      if (job.group && this.store.group(job.group)) this.shell.showGroup(job.group);
       else this.shell.draft(`@${job.job_id || job.job_name} `);
     };
     const facts = [
@@ -146,7 +147,7 @@ export class JobPicker {
       title: job.group ? "Show why it failed" : "Ask about this job",
     });
     entry.append(
-      h("span", { class: "lm-job-name" }, job.learner || job.job_name),
+      h("span", { class: "lm-job-name" }, visibleName(job.learner || job.job_name)),
       h("span", { class: `lm-tag lm-job-${job.state}` }, STATES[job.state]),
       h("span", { class: "lm-soft lm-job-facts" }, facts.join(" · ")),
     );

@@ -4,7 +4,7 @@
 import { button, h } from "./dom";
 import type { LogWindow } from "./log_window";
 import { messageOf, type Store } from "./store";
-import type { LogPage } from "./wire";
+import type { LogLine, LogPage } from "./wire";
 
 export interface SearchedLog {
   file(): string;
@@ -21,6 +21,8 @@ export class LogSearch {
   private readonly halt: HTMLButtonElement;
   /** Byte of the line that was found last; -1 when none was. */
   private found = -1;
+  /** Byte from which the next one is searched for. */
+  private after = -1;
   private soughtText = "";
   /** Whether the end was reached, so that the next search begins at the other end. */
   private isExhausted = false;
@@ -97,7 +99,7 @@ export class LogSearch {
     if (this.isExhausted) return backwards ? Number.MAX_SAFE_INTEGER : 0;
     const { window } = this.log;
     if (this.found < 0) return window.firstVisible?.offset ?? 0;
-    return backwards ? this.found : window.after(this.found);
+    return backwards ? this.found : this.after;
   }
 
   private async findFrom(
@@ -135,10 +137,19 @@ export class LogSearch {
 
   private showFound(page: LogPage): void {
     this.found = page.found;
+    this.after = page.after;
     this.isExhausted = false;
     if (!this.log.window.show(page.found)) this.log.showPage(page);
     const line = page.lines.find((each) => each.offset === page.found);
-    this.note.textContent = line?.number ? `Line ${line.number.toLocaleString("en")}` : "Found.";
+    this.note.textContent = placeOf(line, page);
     this.log.announce(`${this.note.textContent} ${line?.text.slice(0, 200) ?? ""}`);
   }
+}
+
+/** Deep in a huge log the number is not known; deep in a huge line it does not say much. */
+function placeOf(line: LogLine | undefined, page: LogPage): string {
+  const number = line?.number ? `Line ${line.number.toLocaleString("en")}` : "";
+  if (number && !line?.is_rest) return number;
+  const share = `${String(Math.floor((100 * page.found) / Math.max(1, page.size)))} % into the log`;
+  return number ? `${number}, ${share}` : `Found, ${share}`;
 }

@@ -103,11 +103,6 @@ export class LogWindow {
     return scrollTop + clientHeight >= scrollHeight - 4;
   }
 
-  /** The byte at which the line after the one at `offset` begins. */
-  after(offset: number): number {
-    return this.lines.find((line) => line.offset > offset)?.offset ?? offset + 1;
-  }
-
   /** The first line that is in view. */
   get firstVisible(): LogLine | undefined {
     return this.lines[this.firstVisibleIndex()];
@@ -139,10 +134,11 @@ export class LogWindow {
       "div",
       {
         class: isTarget ? "lm-log-line lm-log-target" : "lm-log-line",
-        data: line.number ? { n: String(line.number) } : {},
+        // What goes on with a line has no number of its own.
+        data: line.number && !line.is_rest ? { n: String(line.number) } : {},
       },
       h("span", { class: "lm-log-text" }, ...markText(line.text, this.sought)),
-      line.is_cut && h("span", { class: "lm-soft" }, " … (the line goes on)"),
+      line.is_cut && h("span", { class: "lm-soft" }, " … the line goes on"),
     );
   }
 }

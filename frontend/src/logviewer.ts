@@ -1,6 +1,6 @@
 // Reads logs of any size: a window of lines that moves through the file as one scrolls.
 
-import { button, h } from "./dom";
+import { button, h, visibleName } from "./dom";
 import { LogSearch } from "./log_search";
 import { LogWindow } from "./log_window";
 import type { Shell } from "./shell";
@@ -80,8 +80,8 @@ export class LogViewer {
     this.keepPlace();
     this.element.hidden = false;
     this.setCovered(true);
-    this.element.setAttribute("aria-label", `Log ${file}`);
-    this.title.textContent = file;
+    this.element.setAttribute("aria-label", `Log ${visibleName(file)}`);
+    this.title.textContent = visibleName(file);
     const isOther = file !== this.file;
     this.file = file;
     if (isOther) {
@@ -249,6 +249,22 @@ export class LogViewer {
     }
   }
 
+  /** Read what goes on with the lines that are there; `undefined` when nothing does. */
+  private async readMore(
+    where: Omit<Extract<RequestBody, { type: "read_log" }>, "type" | "file">,
+  ): Promise<LogPage | undefined> {
+    const page = await this.read(where);
+    if (!page) return undefined;
+    if (page.size) {
+      this.showProblem(page.problem);
+      return page;
+    }
+    // It was deleted or emptied meanwhile; what was read of it stays in view.
+    this.showProblem(page.problem || "The log is empty by now; this was in it before.");
+    this.size = this.end;
+    return undefined;
+  }
+
   private showPage(page: LogPage, target: number): void {
     [this.begin, this.end, this.size] = [page.begin, page.end, page.size];
     this.window.replace(page.lines, target);
@@ -268,7 +284,7 @@ export class LogViewer {
   }
 
   private async loadAfter(): Promise<void> {
-    const page = await this.read({ offset: this.end });
+    const page = await this.readMore({ offset: this.end });
     if (!page) return;
     this.size = page.size;
     const known = this.window.last?.offset ?? -1;
@@ -280,7 +296,7 @@ export class LogViewer {
   }
 
   private async loadBefore(): Promise<void> {
-    const page = await this.read({ offset: this.begin, backwards: true });
+    const page = await this.readMore({ offset: this.begin, backwards: true });
     if (!page) return;
     this.size = page.size;
     const known = this.window.first?.offset ?? Infinity;
@@ -303,7 +319,11 @@ export class LogViewer {
   private async followOn(): Promise<void> {
     if (!this.follow.checked || this.element.hidden) return;
     const { last } = this.window;
-    const page = await this.read({ offset: last?.offset ?? 0 });
+    const page = await this.readMore({ offset: last?.offset ?? 0 });
+    if (page && page.size < this.end) {
+      void this.goToEnd();  // it is written anew
+      return;
+    }
     if (page && page.end > this.end && last === this.window.last) {
       const wasAtEnd = this.window.isAtEnd;
       if (last) this.window.dropLast();

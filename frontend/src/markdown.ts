@@ -133,6 +133,7 @@ interface Block {
 export class MarkdownView {
   readonly element = document.createElement("div");
   private blocks: Block[] = [];
+  private written = "";
   private text = "";
   private isFinal = false;
 
@@ -142,9 +143,10 @@ export class MarkdownView {
 
   /** Show `text`; `isFinal` when nothing is added any more. */
   update(written: string, isFinal: boolean): void {
+    if (written === this.written && isFinal === this.isFinal) return;
+    this.written = written;
     // The reader does the same, and offsets must stay true.
     const text = written.replace(/\r\n?/g, "\n");
-    if (text === this.text && isFinal === this.isFinal) return;
     const isGrown = text.startsWith(this.text);
     // At the end all is read once more: a definition at the foot can change links above.
     const kept = isGrown && !isFinal ? this.stableBlocks() : 0;

@@ -13,11 +13,21 @@ export class Toasts {
   readonly element = h("div", { class: "lm-toasts", attr: { role: "status" } });
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
 
-  show(text: string, kind: "info" | "error" = "info", action?: [string, () => void]): void {
+  /** Show a sentence; `about` names the thread that it leads to, if it does. */
+  show(
+    text: string,
+    kind: "info" | "error" = "info",
+    action?: [string, () => void],
+    about = "",
+  ): void {
     const remove = (): void => { toast.remove(); };
     const toast = h(
       "div",
-      { class: `lm-toast lm-toast-${kind}`, attr: kind === "error" ? { role: "alert" } : {} },
+      {
+        class: `lm-toast lm-toast-${kind}`,
+        attr: kind === "error" ? { role: "alert" } : {},
+        data: about ? { about } : {},
+      },
       h("span", {}, text),
       action &&
         button(action[0], () => {
@@ -29,6 +39,13 @@ export class Toasts {
     this.element.append(toast);
     while (this.element.childElementCount > MAX_TOASTS) this.element.firstElementChild?.remove();
     this.goLater(toast);
+  }
+
+  /** Take away what leads to a thread: the user is there. */
+  settle(threadId: string): void {
+    for (const toast of [...this.element.children]) {
+      if (threadId && (toast as HTMLElement).dataset["about"] === threadId) toast.remove();
+    }
   }
 
   dispose(): void {
@@ -50,7 +67,7 @@ export class Toasts {
 export class Notifier {
   /** A button to allow the browser's notifications; hidden once that is decided. */
   readonly element: HTMLButtonElement;
-  private readonly stop: () => void;
+  private readonly stops: (() => void)[];
 
   constructor(
     private readonly store: Store,
@@ -62,11 +79,14 @@ export class Notifier {
       class: "lm-quiet",
     });
     this.paint();
-    this.stop = store.on("notification", (notice) => { this.notify(notice); });
+    this.stops = [
+      store.on("notification", (notice) => { this.notify(notice); }),
+      store.on("active", (threadId) => { this.toasts.settle(threadId); }),
+    ];
   }
 
   dispose(): void {
-    this.stop();
+    for (const stop of this.stops) stop();
   }
 
   private notify(notice: Notice): void {
@@ -78,6 +98,7 @@ export class Notifier {
       text,
       "info",
       threadId ? ["Show", () => { this.shell.showThread(threadId); }] : undefined,
+      threadId,
     );
     if (!this.isWatched()) this.notifyOutside(notice);
   }

@@ -117,7 +117,8 @@ export class OverviewPane {
     this.counts.classList.toggle("lm-counting", overview.n_pending > 0);
     if (this.problem.textContent !== overview.problem) this.problem.textContent = overview.problem;
     this.problem.hidden = !overview.problem;
-    const label = `Failures (${this.store.groups.length.toLocaleString("en")})`;
+    const nGroups = Math.max(overview.n_groups, this.store.groups.length);
+    const label = `Failures (${nGroups.toLocaleString("en")})`;
     const tab = this.tabs[0]?.tab;
     if (tab && tab.textContent !== label) tab.textContent = label;
   }

@@ -59,6 +59,7 @@ export class Panel implements Shell {
     this.assemble();
     this.stops = [
       followTheme(this.root),
+      this.followWidth(),
       store.on("busy", (threadId) => { this.announceEnd(threadId); }),
       store.on("disconnected", () => {
         this.root.classList.add("lm-gone");
@@ -116,7 +117,10 @@ export class Panel implements Shell {
 
   showGroup(key: string): void {
     const group = this.store.group(key);
-    if (!group) return;
+    if (!group) {
+      this.toast("This cause is not among those that are shown here; ask about the job.");
+      return;
+    }
     this.store.setActive(group.thread_id);
     this.closeNarrowSide();
     this.conversation.showTop();
@@ -189,6 +193,14 @@ export class Panel implements Shell {
     if (!this.root.classList.contains("lm-side-open")) return;
     this.root.classList.remove("lm-side-open");
     this.paintSide();
+  }
+
+  /** The side is hidden where it has no room, and its button says so. */
+  private followWidth(): () => void {
+    if (typeof ResizeObserver === "undefined") return () => undefined;
+    const observer = new ResizeObserver(() => { this.paintSide(); });
+    observer.observe(this.root);
+    return () => { observer.disconnect(); };
   }
 
   private paintSide(): void {

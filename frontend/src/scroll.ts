@@ -15,6 +15,7 @@ export class ScrollKeeper {
     private readonly frame: HTMLElement,
     content: HTMLElement,
     onTop: () => void,
+    private readonly onEnd: () => void = () => undefined,
   ) {
     this.toEnd = button("Go to the latest", () => { this.goToEnd(); }, {
       icon: "down",
@@ -46,6 +47,11 @@ export class ScrollKeeper {
           });
     this.observer?.observe(content);
     this.observer?.observe(frame);
+  }
+
+  /** Whether the end is kept in sight. */
+  get isFollowing(): boolean {
+    return this.isAtEnd;
   }
 
   goToEnd(): void {
@@ -88,7 +94,10 @@ export class ScrollKeeper {
   }
 
   private setAtEnd(isAtEnd: boolean): void {
+    const isBack = isAtEnd && !this.isAtEnd;
     this.isAtEnd = isAtEnd;
-    this.toEnd.hidden = isAtEnd;
+    // Where everything is in sight there is no way to go.
+    this.toEnd.hidden = isAtEnd || this.distance() < NEAR_PX;
+    if (isBack) this.onEnd();
   }
 }

@@ -43,6 +43,7 @@ export class Store extends Emitter {
   private readonly subscriptions: [string, (...args: never[]) => void][] = [];
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private session = "";
+  private nChosen = 0;
   /** False after the kernel went away. */
   isConnected = true;
 
@@ -154,6 +155,7 @@ export class Store extends Emitter {
 
   /** Make a thread the one that is shown, in every view of this widget. */
   setActive(threadId: string): void {
+    this.nChosen += 1;
     if (threadId !== this.active) {
       this.model.set("active", threadId);
       this.model.save_changes();
@@ -189,10 +191,12 @@ export class Store extends Emitter {
 
   /** Make a thread, show it, and return its id. */
   async newThread(title = ""): Promise<string> {
-    const data = await this.request({ type: "change_thread", action: "new", title });
-    const id = String(data["thread_id"] ?? "");
+    const { nChosen } = this;
+    const made = await this.request({ type: "change_thread", action: "new", title });
+    const id = String(made["thread_id"] ?? "");
     this.thread(id).isLoaded = true;
-    this.setActive(id);
+    // Who has chosen something else meanwhile stays there.
+    if (this.nChosen === nChosen) this.setActive(id);
     return id;
   }
 
@@ -201,11 +205,8 @@ export class Store extends Emitter {
     const state = this.thread(threadId);
     const oldest = state.items[0];
     if (!oldest || !state.nEarlier) return;
-    const data = await this.request({
-      type: "open_thread",
-      thread_id: threadId,
-      before: oldest.id,
-    });
+    const wanted = { type: "open_thread", thread_id: threadId, before: oldest.id } as const;
+    const data = await this.request(wanted);
     const older = conversationOf(data);
     this.keepApprovals(older);
     prependItems(state, older);
@@ -315,8 +316,8 @@ export class Store extends Emitter {
       const state = this.thread(threadId);
       if (!state.isLoaded) {
         this.adopt(threadId, whole);
-        // The trait lacks the entry that is being written.
-        if (whole.is_busy) this.resync(threadId);
+        // The trait lacks what a turn that is going on has brought.
+        if (whole.is_busy || this.isListedBusy(threadId)) this.resync(threadId);
         continue;
       }
       if (whole.seq >= state.seq) this.keepApprovals(whole);
@@ -327,6 +328,10 @@ export class Store extends Emitter {
         });
       }
     }
+  }
+
+  private isListedBusy(threadId: string): boolean {
+    return this.threads.some((thread) => thread.id === threadId && thread.is_busy);
   }
 
   private adopt(threadId: string, whole: Conversation): void {

@@ -67,6 +67,7 @@ export class ThreadPicker {
     this.stops = [
       store.on("threads", () => { this.paint(); }),
       store.on("active", () => { this.paint(); }),
+      store.on("groups", () => { this.paint(); }),
     ];
     this.paint();
   }
@@ -96,6 +97,14 @@ export class ThreadPicker {
 
   private make(): void {
     this.close(false);
+    const { active } = this.store;
+    const { isLoaded, items } = this.store.thread(active);
+    const isFresh = isLoaded && !items.length && !this.store.outbox(active).length;
+    if (active && isFresh && !this.store.group(active)) {
+      // The one that is shown is new already.
+      this.shell.draft("");
+      return;
+    }
     this.store.newThread().then(
       () => { this.shell.draft(""); },
       (error: unknown) => { this.shell.toast(messageOf(error), "error"); },
@@ -107,7 +116,8 @@ export class ThreadPicker {
   private paint(): void {
     const { threads, active } = this.store;
     const shown = threads.find((thread) => thread.id === active);
-    this.title.textContent = shown?.title || UNTITLED;
+    // A group's thread is listed once something was said in it.
+    this.title.textContent = shown?.title || (active && this.store.group(active)?.title) || UNTITLED;
     const elsewhere = threads.reduce(
       (n, thread) => n + (thread.id === active ? 0 : thread.n_pending),
       0,

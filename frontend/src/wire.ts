@@ -69,8 +69,10 @@ export interface Overview {
   run: string;
   n_jobs: Record<string, number>;
   n_failures: number;
+  n_groups: number;
   n_pending: number;
   problem: string;
+  is_closed: boolean;
   mode: "read-only" | "approve" | "yolo";
   model: string;
   how_to_configure: string;
@@ -366,6 +368,7 @@ export interface LogLine {
   offset: number;
   text: string;
   is_cut: boolean;
+  is_rest: boolean;
 }
 
 /** A piece of a log. */
@@ -376,6 +379,7 @@ export interface LogPage {
   end: number;
   size: number;
   found: number;
+  after: number;
   is_searching: boolean;
   problem: string;
 }

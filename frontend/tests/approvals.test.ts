@@ -164,6 +164,19 @@ test("edit, then approve; Escape gives the choices back", () => {
   expect(model.last("decide")).toMatchObject({ decision: "edit", text: "x = 2\n" });
 });
 
+test("what was being written when it was decided elsewhere is not lost", () => {
+  const { card, told } = opened(approval("a", { can_edit: true, text: "theirs" }));
+  buttonOf(card("a"), "Edit").click();
+  const area = card("a").querySelector("textarea");
+  if (!area) throw new Error("no box");
+  area.value = "mine <b>";
+  area.dispatchEvent(new Event("input"));
+  told(approval("a", { status: "rejected", text: "theirs", message: "in the terminal" }));
+  expect(card("a").querySelector("textarea")).toBeNull();
+  expect(outcome(card("a"))).toContain("You rejected this: in the terminal");
+  expect(card("a").querySelector("pre")?.textContent).toBe("mine <b>");
+});
+
 test("what can't be edited has no Edit", () => {
   expect(labels(opened(approval("a")).card("a"))).not.toContain("Edit");
 });

@@ -15,7 +15,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   model = new FakeModel({
     active: "t",
-    overview: { quick_prompts: ["Why did 37 jobs fail?"], model: "small", budget_left: "9 tokens" },
+    overview: { quick_prompts: ["Why did 37 jobs fail?"], model: "small", budget_left: "left: 1,200 tokens today, 9 calls this run" },
     threads: [{ id: "t", title: "", kind: "chat", updated: "", tokens: 1234, money: 0.0123, is_busy: false, n_pending: 0 }],
     conversations: {
       t: conversation({
@@ -149,10 +149,32 @@ test("model, tokens, cost and budget are shown", () => {
     "small",
     "1,234 tokens",
     "cost 0.012",
-    "9 tokens left",
+    "1,200 tokens left today",
   ]);
+  expect(facts?.lastElementChild?.getAttribute("title")).toContain("9 calls this run");
   model.set("overview", { model: "", how_to_configure: "Set LLM_SCHEDULER_MODEL." });
-  expect(facts?.textContent).toBe("No model. Set LLM_SCHEDULER_MODEL.");
+  expect(facts?.textContent).toContain("No model: the rules answer.");
+  facts?.querySelector("button")?.click();
+  expect(shell.toast).toHaveBeenCalledWith("Set LLM_SCHEDULER_MODEL.");
+});
+
+test.each([
+  ["left: 0.50 money this run", "budget: 0.50 left this run"],
+  ["left: 3 calls today", "3 calls left today"],
+  ["something else", "budget left: something else"],
+])("of the budget %s the box says %s", (left, words) => {
+  model.set("overview", { model: "small", budget_left: left });
+  expect(composer.element.querySelector(".lm-facts")?.lastElementChild?.textContent).toBe(words);
+});
+
+test("a closed run is said to be closed, as long as it is", () => {
+  const note = composer.element.querySelector<HTMLElement>(".lm-closed");
+  expect(note?.hidden).toBe(true);
+  model.set("overview", { is_closed: true });
+  expect(note?.hidden).toBe(false);
+  expect(note?.textContent).toMatch(/run is closed/);
+  model.set("overview", { is_closed: false });
+  expect(note?.hidden).toBe(true);
 });
 
 test("a kernel that does not answer is said to be busy, and that it is gone", async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import { visibleName } from "../src/dom";
 import { DiagnosisPane } from "../src/diagnosis";
 import { Store } from "../src/store";
 import type { GroupView } from "../src/wire";
@@ -109,4 +110,9 @@ test("it follows its group, keeps open what was opened, and hides without one", 
   expect(pane.element.querySelector("details")?.open).toBe(true);
   pane.show("");
   expect(pane.element.hidden).toBe(true);
+});
+
+test("a name of a file can't look like another", () => {
+  const name = visibleName("a\n<b>\u202etuo.\u200b\u0007é 漢.out");
+  expect(name).toBe("a\\u000a<b>\\u202etuo.\\u200b\\u0007é 漢.out");
 });

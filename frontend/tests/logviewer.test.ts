@@ -12,7 +12,8 @@ afterEach(() => { vi.useRealTimers(); });
 const LINE_BYTES = 10;
 
 function line(index: number): LogLine {
-  return { number: index + 1, offset: index * LINE_BYTES, text: `line ${String(index)}`, is_cut: false };
+  const offset = index * LINE_BYTES;
+  return { number: index + 1, offset, text: `line ${String(index)}`, is_cut: false, is_rest: false };
 }
 
 /** Lines `from` to before `to` of a log with `n` lines. */
@@ -24,6 +25,7 @@ function page(from: number, to: number, n: number, more: Partial<LogPage> = {}):
     end: to * LINE_BYTES,
     size: n * LINE_BYTES,
     found: -1,
+    after: -1,
     is_searching: false,
     problem: "",
     ...more,
@@ -214,12 +216,26 @@ test("search goes on in slices, shows how far it is, and marks what it found", a
 
 test("next goes on after the match, previous before it", async () => {
   const { model, input, viewer } = await searched("5");
-  await model.reply(model.last("search_log"), page(0, 200, 9000, { found: 50 }));
+  await model.reply(model.last("search_log"), page(0, 200, 9000, { found: 50, after: 60 }));
   press(input, "Enter");
   expect(model.last("search_log")).toMatchObject({ offset: 60, backwards: false });
-  await model.reply(model.last("search_log"), page(0, 200, 9000, { found: 150 }));
+  await model.reply(model.last("search_log"), page(0, 200, 9000, { found: 150, after: 160 }));
   buttonOf(viewer.element, "Previous match").click();
   expect(model.last("search_log")).toMatchObject({ offset: 150, backwards: true });
+});
+
+test("what is found deep in a long line is shown, marked, and said where it is", async () => {
+  const { model, scroller, note } = await searched("needle");
+  const pieces = [0, 1, 2].map((i) => ({
+    number: 1, offset: 44_000 + i * 4000, text: `piece ${String(i)}`, is_cut: true, is_rest: true,
+  }));
+  const [, piece] = pieces;
+  if (piece) piece.text = "a needle in it";
+  const found = { begin: 44_000, end: 56_000, found: 48_000, after: 52_000, lines: pieces };
+  await model.reply(model.last("search_log"), page(0, 0, 9600, found));
+  expect(note()).toBe("Line 1, 50 % into the log");
+  expect(scroller.querySelector(".lm-log-target mark")?.textContent).toBe("needle");
+  expect(scroller.querySelector("[data-n]")).toBeNull();
 });
 
 test("at the end it says so, and begins at the other end next time", async () => {
@@ -259,6 +275,32 @@ test("following reads what is written, and replaces a line that was half written
   const n = model.count("read_log");
   vi.advanceTimersByTime(10_000);
   expect(model.count("read_log")).toBe(n);
+});
+
+test("a log that vanishes while it is read keeps what is in view, and says so", async () => {
+  const { model, viewer, scroller, scroll } = opened();
+  viewer.open("/l.out", 1);
+  await model.reply(model.last("read_log"), page(0, 30, 400));
+  await scroll(200);
+  const gone = { begin: 0, end: 0, size: 0, problem: "/l.out: can't be opened" };
+  await model.reply(model.last("read_log"), page(0, 0, 0, gone));
+  expect(viewer.element.querySelector("[role=alert]")?.textContent).toBe(gone.problem);
+  expect(scroller.children.length).toBe(30);
+  await scroll(210);
+  expect(model.count("read_log")).toBe(2);
+});
+
+test("a log that is written anew is followed from its new end", async () => {
+  const { model, viewer, scroller } = opened();
+  viewer.open("/l.out");
+  await model.reply(model.last("read_log"), page(0, 30, 30));
+  viewer.element.querySelector<HTMLInputElement>("[type=checkbox]")?.click();
+  await model.reply(model.last("read_log"), page(0, 30, 30));
+  vi.advanceTimersByTime(1500);
+  await model.reply(model.last("read_log"), page(0, 0, 2));
+  expect(model.last("read_log")).toMatchObject({ offset: -1, backwards: true });
+  await model.reply(model.last("read_log"), page(0, 2, 2));
+  expect([...scroller.children].map((row) => row.textContent)).toEqual(["line 0", "line 1"]);
 });
 
 test("Escape closes it, and the focus goes back", () => {

@@ -138,6 +138,22 @@ test("jobs are asked for when they are looked at, page by page", async () => {
   expect(buttonOf(pane.element, "Show more").hidden).toBe(true);
 });
 
+test("of very many causes it is said that not all are shown", () => {
+  const { model, pane } = opened(group("a"), group("b"));
+  model.set("overview", { n_groups: 700 });
+  model.set("groups", [group("a"), group("b")]);
+  expect(pane.element.querySelector("[role=tab]")?.textContent).toBe("Failures (700)");
+  expect(pane.element.textContent).toContain("2 causes of 700");
+});
+
+test("a closed run is not asked for its jobs", async () => {
+  const { model } = await withJobs();
+  const n = model.count("find_jobs");
+  model.set("overview", { is_closed: true });
+  vi.advanceTimersByTime(10_000);
+  expect(model.count("find_jobs")).toBe(n);
+});
+
 test("the job picker searches as one types, and a slow older answer is not shown", async () => {
   const { model, pane } = await withJobs();
   const label = "Search jobs by job or learner";
@@ -160,8 +176,13 @@ test("the job picker searches as one types, and a slow older answer is not shown
 });
 
 test("a failed job leads to its diagnosis, another one into the box", async () => {
-  const { pane, shell } = await withJobs();
+  const { model, pane, shell } = await withJobs();
   const [failed, running] = pane.element.querySelectorAll<HTMLElement>(".lm-job");
+  // Of very many causes not all are here; one can ask about the job all the same.
+  failed?.click();
+  expect(shell.showGroup).not.toHaveBeenCalled();
+  expect(shell.draft).toHaveBeenCalledTimes(1);
+  model.set("groups", [group("k")]);
   failed?.click();
   expect(shell.showGroup).toHaveBeenCalledWith("k");
   running?.click();

@@ -1,6 +1,6 @@
 import axe from "axe-core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { render } from "../src/index";
+import panel from "../src/index";
 import { brightness } from "../src/theme";
 import { added, approval, busy, conversation, FakeModel, finished, item, text } from "./fake_model";
 
@@ -22,7 +22,7 @@ function show(traits: Record<string, unknown> = {}): HTMLElement {
   model = new FakeModel({ active: "t", conversations: { t: conversation() }, ...traits });
   const el = document.createElement("div");
   document.body.append(el);
-  close = render({ model, el });
+  close = panel.render({ model, el });
   return el;
 }
 
@@ -142,6 +142,39 @@ test("only the newest entries are made; the others when they are asked for", asy
   expect(entries(el)).toHaveLength(92);
 });
 
+test("entries far from the end leave the page when the end is read, and come back", async () => {
+  const items = Array.from({ length: 300 }, (_, index) =>
+    item(`i${String(index)}`, { role: "user", text: `say ${String(index)}` }),
+  );
+  const el = show({ conversations: { t: conversation({ items, seq: 300 }) } });
+  const earlier = el.querySelector<HTMLButtonElement>(".lm-earlier");
+  const goUp = async (times: number): Promise<void> => {
+    for (let n = 0; n < times; n += 1) {
+      earlier?.click();
+      await frame();
+    }
+  };
+  await goUp(7);
+  expect(entries(el)).toHaveLength(300);
+  model.events("t", 301, added("new"), text("new", "the answer"));
+  expect(entries(el)).toHaveLength(301);
+  // An entry in which the user writes stays, and all between it and the end.
+  el.querySelector<HTMLElement>("[data-item=i3] [aria-label='Edit and send again']")?.click();
+  const toEnd = el.querySelector<HTMLElement>(".lm-to-end");
+  toEnd?.click();
+  expect(entries(el)).toHaveLength(301);
+  [...el.querySelectorAll<HTMLElement>("[data-item=i3] .lm-editor button")].at(-1)?.click();
+  (document.activeElement as HTMLElement | null)?.blur();
+  toEnd?.click();
+  const shown = entries(el);
+  expect(shown.length).toBeLessThan(100);
+  expect(shown.at(-1)).toBe("new");
+  expect(earlier?.hidden).toBe(false);
+  await goUp(7);
+  expect(entries(el)).toEqual([...items.map((one) => one.id), "new"]);
+  expect(model.count("open_thread")).toBe(0);
+});
+
 test("what could not be sent offers to send it again or to take it back", async () => {
   const el = show();
   const box = el.querySelector<HTMLTextAreaElement>(".lm-box");
@@ -215,6 +248,28 @@ test("what is ready elsewhere is told, in the panel and by the browser", () => {
   model.fire("msg:custom", notice);
   expect(made).toEqual(["Diagnosed"]);
   expect(el.querySelector(".lm-toast")).toBeNull();
+});
+
+test("what leads to a thread goes away when the user is there", () => {
+  const el = show();
+  const notice = { type: "notification", title: "Diagnosed", text: "", thread_id: "u" };
+  model.fire("msg:custom", notice);
+  model.fire("msg:custom", { ...notice, thread_id: "v" });
+  expect(el.querySelectorAll(".lm-toast")).toHaveLength(2);
+  model.set("active", "u");
+  expect(el.querySelectorAll(".lm-toast")).toHaveLength(1);
+});
+
+test("an answer that was stopped does not look whole", () => {
+  const el = show({ conversations: { t: conversation({ items: [QUESTION], seq: 1 }) } });
+  const ended = el.querySelector<HTMLElement>(".lm-ended");
+  expect(ended?.hidden).toBe(true);
+  model.events("t", 2, busy(true));
+  model.events("t", 3, busy(false, "cancelled"));
+  expect(ended?.hidden).toBe(false);
+  expect(ended?.textContent).toBe("You stopped this answer.");
+  model.events("t", 4, busy(true));
+  expect(ended?.hidden).toBe(true);
 });
 
 test("a view that is closed leaves nothing behind", () => {

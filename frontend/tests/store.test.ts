@@ -26,6 +26,19 @@ test("events in order build up an entry", () => {
   expect(model.sent).toEqual([]);
 });
 
+test("a page that is loaded in the middle of a turn asks for what the turn has brought", () => {
+  const thread = { id: "t", title: "", kind: "chat", updated: "", tokens: 0, money: null, n_pending: 0 };
+  const conversations = { t: conversation({ items: [item("i")], seq: 4 }) };
+  const asks = (isBusy: boolean): number => {
+    const threads = [{ ...thread, is_busy: isBusy }];
+    const model = new FakeModel({ active: "t", conversations, threads });
+    new Store(model);
+    return model.count("open_thread");
+  };
+  expect(asks(true)).toBe(1);
+  expect(asks(false)).toBe(0);
+});
+
 test("what was there already is not added twice", () => {
   const { model, store } = opened();
   model.events("t", 1, added("i"), text("i", "ab"));

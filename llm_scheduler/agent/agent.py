@@ -18,6 +18,7 @@ from llm_scheduler.agent.events import (
     Event,
     Failed,
 )
+from llm_scheduler.agent.kept_history import read_kept_history
 from llm_scheduler.agent.loop import AgentLoop
 from llm_scheduler.agent.thread_turns import ThreadTurns
 from llm_scheduler.agent.threads import HistoryItem, ThreadInfo, ThreadList, check_thread_id
@@ -218,14 +219,24 @@ class Agent:
         """Return the conversations, the one used last first."""
         return self._threads.all()
 
-    def rename(self, thread_id: str, title: str) -> None:
-        """Give a conversation another title."""
-        self._threads.rename(thread_id, title)
+    def rename(self, thread_id: str, title: str, *, may_make: bool = False) -> None:
+        """Give a conversation another title; see `ThreadList.rename`."""
+        self._threads.rename(thread_id, title, may_make=may_make)
+
+    def begin(self, thread_id: str) -> None:
+        """List a conversation in which nothing was said to the model yet."""
+        check_thread_id(thread_id)
+        if self._threads.get(thread_id) is None:
+            self._threads.touch(thread_id, message="", turn_id="")
 
     async def history(self, thread_id: str) -> list[HistoryItem]:
         """Return the messages of a conversation; empty for one that is new."""
         check_thread_id(thread_id)
         return await self._loop.call(self._read_history(thread_id))
+
+    async def warm_up(self) -> None:
+        """Load what a turn needs, which takes seconds; the first turn does so itself."""
+        await self._loop.call(self._open())
 
     async def take_back(self, thread_id: str, message_id: str) -> None:
         """Forget a message and all after it; what was proposed there is rejected.
@@ -274,7 +285,6 @@ class Agent:
         return Conversations(
             self._settings,
             threads_file=self._folder.threads_file,
-            threads=self._threads,
             desk=self._desk,
             run=self._run,
             read_tools=read_tools,
@@ -286,7 +296,15 @@ class Agent:
         )
 
     async def _read_history(self, thread_id: str) -> list[HistoryItem]:
-        return await (await self._open()).history(thread_id)
+        if self._conversations is not None:
+            return await self._conversations.history(thread_id)
+        # Nothing was said here yet: what is in the file is all.
+        return await asyncio.to_thread(
+            read_kept_history,
+            self._folder.threads_file,
+            thread_id,
+            lambda call_id: self._desk.for_call(thread_id, call_id),
+        )
 
     def _publish(self, event: Event) -> None:
         for callback in list(self._watchers):

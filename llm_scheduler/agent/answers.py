@@ -147,7 +147,7 @@ def _says_more(chunk: Any) -> bool:
 def _without_text(chunk: AIMessage) -> AIMessageChunk:
     # Pieces are joined pairwise, which takes quadratic time for a long text.
     if isinstance(chunk, AIMessageChunk):
-        return chunk.model_copy(update={"content": ""})
+        return chunk.model_copy(update={"content": ""}) if chunk.content else chunk
     return AIMessageChunk(  # of a client that does not stream
         content="",
         tool_calls=chunk.tool_calls,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +19,14 @@ Decision = Literal["approve", "reject", "edit"]
 Scope = Literal["call", "turn", "kind"]
 """A decision for this call, for all of this turn, or for this kind of change in this
 folder until the session ends."""
+
+
+class DecisionOptions(TypedDict, total=False):
+    """What may be said with a decision; see `ApprovalDesk.decide`."""
+
+    message: str
+    arguments: Mapping[str, Any] | None
+    scope: Scope
 
 
 class Approval(BaseModel):

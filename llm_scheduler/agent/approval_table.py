@@ -201,6 +201,12 @@ class ApprovalTable:
             turn_id,
         )
 
+    def with_call_prefix(self, thread_id: str, prefix: str) -> list[Row]:
+        """Return those whose calls have ids that begin like this, the oldest first."""
+        return self._select(
+            "thread_id = ?1 AND substr(call_id, 1, length(?2)) = ?2", thread_id, prefix
+        )
+
     def tally(self, thread_id: str, turn_id: str) -> Tally:
         """Count what was proposed in a turn, and which files were changed in it."""
         rows = self._select("thread_id = ? AND turn_id = ?", thread_id, turn_id)

@@ -74,6 +74,8 @@ class Reservation:
     periods: tuple[str, str]
     input_tokens: int
     output_tokens: int
+    room: int | None = None
+    """How many tokens more may be written; ``None`` without a limit on them."""
     is_open: bool = True
 
 
@@ -110,6 +112,10 @@ class Budget:
         self._database = day_database or database
         self._run = f"run {run_id}"
         self._now = now
+        self._tidied = ""
+        """The day on which old ones were forgotten last."""
+        self._seen: Spent | None = None
+        """What was used, as of the last transaction."""
         self._database.add_schema(_SCHEMA)
 
     def check(self, expected_tokens: int = 0) -> None:
@@ -117,8 +123,7 @@ class Budget:
 
         Looks only; `reserve` is what holds when several ask at once.
         """
-        with self._database.transaction() as db:
-            self._check(db, expected_tokens, self._price(expected_tokens, 0))
+        self._check(self.spent(), expected_tokens, self._price(expected_tokens, 0))
 
     def reserve(self, input_tokens: int = 0, output_tokens: int = 0) -> Reservation:
         """Count one call that is about to be made, with what it is expected to take.
@@ -132,10 +137,13 @@ class Budget:
         held = Reservation((self._run, self._day()), input_tokens, output_tokens)
         money = self._price(input_tokens, output_tokens)
         with self._database.transaction() as db:
-            self._check(db, input_tokens + output_tokens, money)
-            for period in held.periods:
-                db.execute(_ADD, (period, 1, input_tokens, output_tokens, money))
+            self._check(self._read(db), input_tokens + output_tokens, money)
+            self._add(db, held.periods, 1, input_tokens, output_tokens, money)
             self._drop_old(db)
+            self._seen = spent = self._read(db)
+        rooms = [self._room(limit, used) for limit, used in self._used(spent)]
+        bounded = [room for room in rooms if room < _UNBOUNDED]
+        held.room = max(0, min(bounded)) if bounded else None
         return held
 
     def extend(self, held: Reservation, output_tokens: int) -> int:
@@ -149,21 +157,13 @@ class Budget:
         """
         with self._database.transaction() as db:
             granted = output_tokens
-            for limit, used in self._used(db):
+            for limit, used in self._used(self._read(db)):
                 granted = min(granted, self._room(limit, used))
                 if granted <= 0:
                     raise BudgetSpent(_say_spent(limit, used))
-            for period in held.periods:
-                db.execute(_ADD, (period, 0, 0, granted, self._price(0, granted)))
+            self._add(db, held.periods, 0, 0, granted, self._price(0, granted))
         held.output_tokens += granted
         return granted
-
-    def output_room(self) -> int | None:
-        """Return how many tokens may still be written; ``None`` without a limit on them."""
-        with self._database.transaction() as db:
-            rooms = [self._room(limit, used) for limit, used in self._used(db)]
-        bounded = [room for room in rooms if room < _UNBOUNDED]
-        return max(0, min(bounded)) if bounded else None
 
     def _room(self, limit: _Limit, used: float) -> int:
         """Return how many tokens of output fit under one limit."""
@@ -174,10 +174,9 @@ class Budget:
             return int((limit.size - used) / price * _PER)
         return _UNBOUNDED
 
-    def _used(self, db: sqlite3.Connection) -> Iterator[tuple[_Limit, float]]:
-        totals = {"run": self._read(db, self._run), "day": self._read(db, self._day())}
+    def _used(self, spent: Spent) -> Iterator[tuple[_Limit, float]]:
         for limit in self._limits():
-            yield limit, getattr(totals[limit.period], limit.unit)
+            yield limit, getattr(getattr(spent, limit.period), limit.unit)
 
     def settle(self, held: Reservation, input_tokens: int, output_tokens: int) -> None:
         """Put right what a call was expected to take; only the first time counts."""
@@ -190,27 +189,32 @@ class Budget:
         if not (more_in or more_out):
             return
         with self._database.transaction() as db:
-            for period in held.periods:
-                db.execute(_ADD, (period, 0, more_in, more_out, money))
+            self._add(db, held.periods, 0, more_in, more_out, money)
+            self._seen = self._read(db)
 
     def count(self, input_tokens: int, output_tokens: int) -> None:
         """Count a call that was made without a reservation, whatever the limits."""
         money = self._price(input_tokens, output_tokens)
         with self._database.transaction() as db:
-            for period in (self._run, self._day()):
-                db.execute(_ADD, (period, 1, input_tokens, output_tokens, money))
+            self._add(db, (self._run, self._day()), 1, input_tokens, output_tokens, money)
 
     def spent(self) -> Spent:
         """Return what was used in this run and today, of all processes."""
         with self._database.transaction() as db:
-            return Spent(self._read(db, self._run), self._read(db, self._day()))
+            return self._read(db)
 
-    def left(self) -> str:
-        """Say what is left of each limit, for people; empty without limits."""
-        spent = self.spent()
+    def left(self, *, as_seen: bool = False) -> str:
+        """Say what is left of each limit, for people; empty without limits.
+
+        Parameters
+        ----------
+        as_seen
+            Whether what the last call found will do; else it is read now.
+
+        """
+        spent = self._seen if as_seen and self._seen is not None else self.spent()
         parts = []
-        for limit in self._limits():
-            used = getattr(getattr(spent, limit.period), limit.unit)
+        for limit, used in self._used(spent):
             rest = max(0, limit.size - used)
             amount = f"{rest:,.2f}" if limit.unit == "money" else f"{rest:,}"
             when = "this run" if limit.period == "run" else "today"
@@ -219,6 +223,11 @@ class Budget:
             )
         parts.sort(key=lambda part: part[0])
         return "left: " + ", ".join(text for _, text in parts) if parts else ""
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether money can be counted."""
+        return self.money_of(0, 0) is not None
 
     def money_of(self, input_tokens: int, output_tokens: int) -> float | None:
         """Return what so many tokens cost; ``None`` without prices."""
@@ -241,8 +250,8 @@ class Budget:
                 if size is not None:
                     yield _Limit(setting, unit, period, size)
 
-    def _check(self, db: sqlite3.Connection, tokens: int, money: float) -> None:
-        for limit, used in self._used(db):
+    def _check(self, spent: Spent, tokens: int, money: float) -> None:
+        for limit, used in self._used(spent):
             if limit.unit == "money" and self.money_of(0, 0) is None:
                 # Nothing could be counted, and the limit would hold nothing.
                 raise BudgetSpent(
@@ -253,20 +262,54 @@ class Budget:
             if used + more > limit.size * (1 + 1e-9) or used >= limit.size:
                 raise BudgetSpent(_say_spent(limit, used))
 
-    def _read(self, db: sqlite3.Connection, period: str) -> Totals:
-        row = db.execute(
-            "SELECT calls, input_tokens, output_tokens, money FROM spending WHERE period = ?",
-            (period,),
-        ).fetchone()
-        return Totals(*row) if row is not None else Totals()
+    def _add(
+        self,
+        db: sqlite3.Connection,
+        periods: tuple[str, str],
+        calls: int,
+        input_tokens: int,
+        output_tokens: int,
+        money: float,
+    ) -> None:
+        more = (calls, input_tokens, output_tokens, money)
+        db.executemany(_ADD, [(period, *more) for period in periods])
+
+    def _read(self, db: sqlite3.Connection) -> Spent:
+        names = (self._run, self._day())
+        rows = db.execute(
+            "SELECT period, calls, input_tokens, output_tokens, money FROM spending "
+            "WHERE period IN (?, ?)",
+            names,
+        )
+        totals = {period: Totals(*values) for period, *values in rows}
+        return Spent(*(totals.get(name, Totals()) for name in names))
 
     def _drop_old(self, db: sqlite3.Connection) -> None:
-        """Forget days long past, so that the file stays small."""
+        """Forget days long past, so that the file stays small; once a day is enough."""
+        day = self._day()
+        if day == self._tidied:
+            return
         oldest = self._now().astimezone(UTC) - timedelta(days=KEPT_DAYS)
         db.execute(
             "DELETE FROM spending WHERE period LIKE 'day %' AND period < ?",
             (f"day {oldest:%Y-%m-%d}",),
         )
+        self._tidied = day
+
+
+def describe_spent(spent: Spent, *, has_prices: bool) -> str:
+    """Say what was used, for people; money only where there are prices."""
+    parts = []
+    for when, totals in (("this run", spent.run), ("today, in all runs", spent.day)):
+        money = f", {totals.money:,.4f} at the configured prices" if has_prices else ""
+        parts.append(
+            f"{when}: {_count(totals.calls, 'call')}, {_count(totals.tokens, 'token')}{money}"
+        )
+    return f"used {'; '.join(parts)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _say_spent(limit: _Limit, used: float) -> str:

@@ -37,6 +37,7 @@ from llm_scheduler.agent.history_items import make_items
 from llm_scheduler.agent.known_keys import find_keys
 from llm_scheduler.agent.model_calls import Asking, ModelCalls
 from llm_scheduler.agent.model_choice import close_models, find_context_tokens, make_models
+from llm_scheduler.agent.notes import Notes
 from llm_scheduler.agent.rule_answers import RuleAnswers, RuleTalk
 from llm_scheduler.agent.summaries import SHORT_OUTPUT
 from llm_scheduler.agent.turns import Turn, TurnStatus
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from llm_scheduler.agent.budget import Budget
     from llm_scheduler.agent.desk import ApprovalDesk
     from llm_scheduler.agent.retries import Patience
-    from llm_scheduler.agent.threads import HistoryItem, ThreadList
+    from llm_scheduler.agent.threads import HistoryItem
     from llm_scheduler.config import LLMSettings
     from llm_scheduler.tools.run_view import RunView
 
@@ -76,7 +77,6 @@ class Conversations:
         settings: LLMSettings,
         *,
         threads_file: Path,
-        threads: ThreadList,
         desk: ApprovalDesk,
         run: RunView,
         read_tools: Sequence[BaseTool],
@@ -115,8 +115,9 @@ class Conversations:
             get_mode=lambda: desk.mode,
             answer_for=lambda thread_id, call: self._tell_outcome(thread_id, call)[0],
             is_used=lambda thread_id, call_id: desk.for_call(thread_id, call_id) is not None,
-            count=threads.count,
+            count=self._count_tokens,
         )
+        self._notes = Notes(desk)
         self._opening = asyncio.Lock()
         self._saver: PruningSaver | None = None
         self._graph: CompiledStateGraph[Any, Any, Any, Any] | None = None
@@ -149,6 +150,10 @@ class Conversations:
             self._asking.context_tokens = _context_of(self._settings, self._models[0])
             self._asking.models = self._models
             self._asking.keys = find_keys(self._settings, self._models)
+
+    def _count_tokens(self, thread_id: str, input_tokens: int, output_tokens: int) -> None:
+        if self._saver is not None:
+            self._saver.count_tokens(thread_id, input_tokens, output_tokens)
 
     # -- turns ------------------------------------------------------------------------
 
@@ -183,12 +188,12 @@ class Conversations:
         if snapshot.interrupts:
             if await self._is_waiting(snapshot, thread_id):
                 return None
-            # The values are not looked at: the gate asks the desk again.
-            return Command(resume={entry.id: True for entry in snapshot.interrupts})
+            return await self._make_resume(snapshot, thread_id)
         messages = _messages(snapshot)
-        notes = await self._make_notes(messages)
+        notes = await asyncio.to_thread(self._notes.decided, messages)
         if notes:
-            return {"messages": notes}
+            undone = await asyncio.to_thread(self._notes.undone, thread_id, messages)
+            return {"messages": [*notes, *undone]}
         if not may_retry:
             return None
         if snapshot.next:
@@ -196,6 +201,16 @@ class Conversations:
         if messages and "problem" in mark_of(messages[-1]):
             return {"messages": [RemoveMessage(id=str(messages[-1].id))]}
         return None
+
+    async def _make_resume(self, snapshot: StateSnapshot, thread_id: str) -> Command[Any]:
+        undone = await asyncio.to_thread(
+            self._notes.undone, thread_id, _messages(snapshot), is_aside=True
+        )
+        return Command(
+            # The values are not looked at: the gate asks the desk again.
+            resume={entry.id: True for entry in snapshot.interrupts},
+            update={"messages": undone} if undone else None,
+        )
 
     async def _drive(self, turn: Turn, graph_input: Any) -> TurnStatus:
         assert self._graph is not None
@@ -215,7 +230,7 @@ class Conversations:
             if await self._is_waiting(snapshot, turn.thread_id):
                 return "waiting"
             # Decided while other tools of the same answer were still running.
-            graph_input = Command(resume={entry.id: True for entry in snapshot.interrupts})
+            graph_input = await self._make_resume(snapshot, turn.thread_id)
 
     async def _is_waiting(self, snapshot: StateSnapshot, thread_id: str) -> bool:
         """Whether a change that the graph stopped for is not settled."""
@@ -252,30 +267,10 @@ class Conversations:
                     additional_kwargs={MARK: mark} if mark else {},
                 )
             )
-        inputs += await self._make_notes(messages)
+        if messages:
+            inputs += await asyncio.to_thread(self._notes.all, turn.thread_id, messages)
         inputs.append(_human(turn.message))
         return [*_slim(messages), *inputs]
-
-    async def _make_notes(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """Tell of changes that were decided after the conversation had gone on."""
-        told = {entry for m in messages for entry in mark_of(m).get("reported", ())}
-        lines, reported = [], []
-        for message in messages:
-            approval_id = mark_of(message).get("approval")
-            if not approval_id or approval_id in told:
-                continue
-            approval = await asyncio.to_thread(self._find_newest, approval_id)
-            if approval is not None and not is_open(approval):
-                reported.append(approval_id)
-                lines.append(f"- {approval.summary}: {describe_outcome(approval)}")
-        if not lines:
-            return []
-        text = "[Note: these changes were decided in the meantime]\n" + "\n".join(lines)
-        return [_human(text, note=True, reported=reported)]
-
-    def _find_newest(self, approval_id: str) -> Approval | None:
-        approval = self._desk.get(approval_id)
-        return self._desk.for_call(approval.thread_id, approval.call_id) or approval
 
     def _tell_outcome(self, thread_id: str, call: ToolCall) -> tuple[str, Approval | None]:
         approval = self._desk.for_call(thread_id, call["id"]) if call["id"] else None

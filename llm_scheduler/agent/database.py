@@ -56,7 +56,8 @@ class AgentDatabase:
             raise StoreError(f"{path} can't be used: {exc}") from exc
 
     def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode=DELETE")
+        # Like the default, without making and removing a file for each transaction.
+        self._connection.execute("PRAGMA journal_mode=TRUNCATE")
         self._connection.execute(f"PRAGMA synchronous={'FULL' if self._is_durable else 'OFF'}")
         self.add_schema("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT)")
         with self.transaction() as db:

@@ -227,6 +227,15 @@ class ApprovalDesk:
         """Return what waits for a decision, the oldest first."""
         return [row.as_approval() for row in self._table.with_status("pending", thread_id)]
 
+    def approved(self, thread_id: str | None = None) -> list[Approval]:
+        """Return what is approved and waits for the run's own process, the oldest first."""
+        return [row.as_approval() for row in self._table.with_status("approved", thread_id)]
+
+    def with_call_prefix(self, thread_id: str, prefix: str) -> list[Approval]:
+        """Return what was proposed by calls whose ids begin like this, the oldest first."""
+        rows = self._table.with_call_prefix(_clean(thread_id), prefix)
+        return [row.as_approval() for row in rows]
+
     def preview(self, approval_id: str, arguments: Mapping[str, Any]) -> PlannedChange:
         """Return what an edit with these arguments would make of what is there now.
 
@@ -341,6 +350,10 @@ class ApprovalDesk:
     def changes(self, thread_id: str | None = None, turn_id: str | None = None) -> list[Change]:
         """Return the changes that were made, the oldest first."""
         return [entry.as_change() for entry in self._effects.journal.done(thread_id, turn_id)]
+
+    def undos(self, thread_id: str) -> list[Change]:
+        """Return the changes of a thread that undid another one, the oldest first."""
+        return [entry.as_change() for entry in self._effects.journal.undos(thread_id)]
 
     def show(self, change_id: str) -> ChangeDetails:
         """Return a change with what was there before and after.

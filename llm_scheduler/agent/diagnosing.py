@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.agent.budget import Budget
@@ -23,12 +23,16 @@ from llm_scheduler.agent.diagnosis_answer import (
     read_answer,
 )
 from llm_scheduler.agent.diagnosis_cache import DiagnosisCache, Outcome
+from llm_scheduler.agent.diagnosis_claims import DiagnosisClaims
 from llm_scheduler.agent.diagnosis_prompt import MAX_TOKENS, DiagnosisPrompt, make_prompt
 from llm_scheduler.agent.json_asking import JSONAsker
 from llm_scheduler.agent.judging import adapt, judge_answer
+from llm_scheduler.agent.key_hiding import hide_in_diagnosis
+from llm_scheduler.agent.known_keys import find_keys
 from llm_scheduler.agent.model_choice import (
     close_models,
     find_context_tokens,
+    hide,
     make_models,
     name_model,
 )
@@ -52,6 +56,8 @@ FIRST_REST_S = 30.0
 LONGEST_REST_S = 900.0
 """After the model could not be asked, nobody is asked for so long: 400 jobs that fail
 together must not knock on a dead server 400 times."""
+CLAIM_POLL_S = 1.0
+"""How often it is looked whether another kernel has its answer."""
 _MAX_REPEATED_CHARS = 3000
 
 
@@ -97,6 +103,7 @@ class ModelDiagnoser:
         self.n_answers = 0
         """What the model said about groups; what the cache knew does not count."""
         self._cache = DiagnosisCache(database, name_model(settings))
+        self._claims = DiagnosisClaims(database, name_model(settings))
         self._budget = budget
         self._models = list(models) if models is not None else None
         self._own_models: list[BaseChatModel] = []
@@ -161,7 +168,8 @@ class ModelDiagnoser:
         self.last_problem = outcome.problem
         if outcome.diagnosis is None:
             return None
-        return await asyncio.to_thread(_adapt_to, outcome.diagnosis, failure)
+        found = await asyncio.to_thread(_adapt_to, outcome.diagnosis, failure)
+        return hide_in_diagnosis(found, self._find_keys())
 
     async def is_known(self, group_key: str) -> bool:
         """Tell whether the model was asked about a group already."""
@@ -182,24 +190,39 @@ class ModelDiagnoser:
         if group_key not in self._under_way:
             task = asyncio.get_running_loop().create_task(self._ask(group_key, failure, run))
             self._under_way[group_key] = task, []
-            task.add_done_callback(lambda _: self._under_way.pop(group_key, None))
+            task.add_done_callback(lambda done: self._drop(group_key, done))
         task, waiting = self._under_way[group_key]
         waiting.append(None)
         try:
             return await asyncio.shield(task)
         finally:
             waiting.pop()
-            if not waiting:  # nobody wants it any more
+            if not waiting:  # nobody wants it any more, and nobody may join it
                 task.cancel()
+                self._drop(group_key, task)
+
+    def _drop(self, group_key: str, task: asyncio.Task[Outcome]) -> None:
+        if self._under_way.get(group_key, (None,))[0] is task:
+            del self._under_way[group_key]
 
     async def _ask(self, group_key: str, failure: Failure, run: RunView) -> Outcome:
+        # Another kernel may be asking about it just now.
+        claim = self._claims.make(group_key)
+        while not await asyncio.to_thread(claim.take):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(CLAIM_POLL_S)
+        async with claim.kept():
+            outcome = await asyncio.to_thread(self._cache.get, group_key)
+            return outcome or await self._ask_now(group_key, failure, run)
+
+    async def _ask_now(self, group_key: str, failure: Failure, run: RunView) -> Outcome:
         async with self._gate:
             self._check_rest(group_key)
             try:
                 if self._budget is not None:
                     self._budget.check()
+                max_tokens = self._prompt_tokens()  # makes the clients, which have keys, too
                 prompt = await asyncio.to_thread(
-                    _read_prompt, group_key, failure, run, self._prompt_tokens()
+                    _read_prompt, group_key, failure, run, self._find_keys(), max_tokens
                 )
                 self.n_asked += 1
                 outcome = await self._ask_model(prompt, failure)
@@ -233,7 +256,10 @@ class ModelDiagnoser:
                 raise ModelError(
                     f"The model gave no diagnosis that can be read: {error}", kind="answer"
                 ) from error
-        return await asyncio.to_thread(_judge, answer, prompt, failure)
+        return await asyncio.to_thread(_judge, answer, prompt, failure, self._find_keys())
+
+    def _find_keys(self) -> Collection[str]:
+        return find_keys(self.settings, self._models or ())
 
     def _prompt_tokens(self) -> int:
         """Return how long a prompt may be, for a model that also has to answer."""
@@ -255,7 +281,7 @@ class ModelDiagnoser:
             input_tokens=n_tokens,
             patience=self._patience,
         )
-        return text_of(answer)
+        return hide(text_of(answer), self._find_keys())
 
     def _rest(self, group_key: str, error: ModelError) -> None:
         """Note that asking was in vain: about this group, or anything."""
@@ -281,7 +307,7 @@ class ModelDiagnoser:
 
 
 def _read_prompt(
-    group_key: str, failure: Failure, run: RunView, max_tokens: int
+    group_key: str, failure: Failure, run: RunView, keys: Collection[str], max_tokens: int
 ) -> DiagnosisPrompt:
     """Read the logs; in a thread, as they may be large."""
     assert failure.diagnosis is not None
@@ -292,6 +318,7 @@ def _read_prompt(
         [scan_log(path) for path in failure.log_files],
         compare_with=[text for text in good if text.lines],
         facts=gather_facts(group_key, failure, run),
+        keys=keys,
         max_tokens=max_tokens,
     )
 
@@ -304,9 +331,14 @@ def _success_logs(run: RunView) -> Sequence[str]:
         return ()
 
 
-def _judge(answer: DiagnosisAnswer, prompt: DiagnosisPrompt, failure: Failure) -> Outcome:
+def _judge(
+    answer: DiagnosisAnswer, prompt: DiagnosisPrompt, failure: Failure, keys: Collection[str]
+) -> Outcome:
     assert failure.diagnosis is not None
-    return judge_answer(answer, prompt, failure, failure.diagnosis)
+    outcome = judge_answer(answer, prompt, failure, failure.diagnosis)
+    found = outcome.diagnosis
+    # What is kept is shown, and may be sent again.
+    return outcome if found is None else Outcome(hide_in_diagnosis(found, keys), outcome.problem)
 
 
 def _adapt_to(diagnosis: Diagnosis, failure: Failure) -> Diagnosis:

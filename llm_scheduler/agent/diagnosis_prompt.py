@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
 from llm_scheduler.agent.diagnosis_answer import clean_title
+from llm_scheduler.agent.key_hiding import hide_in_logs
+from llm_scheduler.agent.model_choice import hide
 from llm_scheduler.diagnosis.accounting import describe_record
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.diagnosis.models import CATEGORIES, Diagnosis
@@ -82,6 +84,7 @@ def make_prompt(
     *,
     compare_with: Sequence[LogText] = (),
     facts: RunFacts | None = None,
+    keys: Collection[str] = (),
     max_tokens: int = MAX_TOKENS,
 ) -> DiagnosisPrompt:
     """Put together what the model is told of one failure.
@@ -98,20 +101,23 @@ def make_prompt(
         Logs of a job of the run that reached its goal, scanned.
     facts
         What the run tells.
+    keys
+        Of the models in use: they stand nowhere in it, whatever they look like.
     max_tokens
         The digest is made shorter until the prompt is no longer.
 
     """
     facts = facts or RunFacts()
     system = read_instructions()
-    record = _describe_record(failure)
-    proof = [LogLine(x.file, x.line, x.text) for x in diagnosis.evidence if x.file]
+    record = _describe_record(failure, keys)
+    texts, compare_with = hide_in_logs(texts, keys), hide_in_logs(compare_with, keys)
+    proof = [LogLine(x.file, x.line, hide(x.text, keys)) for x in diagnosis.evidence if x.file]
     differences = [*facts.differences, *_missing_lines(texts, compare_with)]
     parts = {
-        "The job": _join(_about(failure, facts)),
+        "The job": _join(_about(failure, facts), keys),
         "Record of the scheduler (quote it as file 'record')": record,
-        "Finding of the rules": _describe_finding(diagnosis),
-        "Differences from jobs of the run that succeeded": _join(differences),
+        "Finding of the rules": _join(_describe_finding(diagnosis), keys),
+        "Differences from jobs of the run that succeeded": _join(differences, keys),
     }
     size = MAX_DIGEST_CHARS
     while True:
@@ -145,11 +151,11 @@ def _about(failure: Failure, facts: RunFacts) -> list[str]:
     return [*lines, *facts.about_job]
 
 
-def _describe_record(failure: Failure) -> str:
+def _describe_record(failure: Failure, keys: Collection[str]) -> str:
     record = failure.record
     if record is None:
         return ""
-    record = record.model_copy(update={"reason": redact(record.reason)})
+    record = record.model_copy(update={"reason": redact(hide(record.reason, keys))})
     lines = [describe_record(record)]
     if record.nodes or failure.nodes:
         lines.append(f"Nodes: {', '.join((record.nodes or failure.nodes)[:10])}")
@@ -159,17 +165,16 @@ def _describe_record(failure: Failure) -> str:
         lines.append(f"Partition: {record.partition}")
     if record.restarts:
         lines.append(f"Restarted by the scheduler: {record.restarts} times")
-    return redact(_join(lines))
+    return redact(_join(lines, keys))
 
 
-def _describe_finding(diagnosis: Diagnosis) -> str:
-    lines = [
+def _describe_finding(diagnosis: Diagnosis) -> list[str]:
+    return [
         f"{diagnosis.category}, confidence {diagnosis.confidence:.2f}: {diagnosis.title}",
         diagnosis.explanation,
         *(f"Doubt: {doubt}" for doubt in diagnosis.doubts[:4]),
         *(f"Proposed: {remedy.summary}" for remedy in diagnosis.remedies[:3]),
     ]
-    return _join(lines)
 
 
 def _missing_lines(texts: Sequence[LogText], good: Sequence[LogText]) -> list[str]:
@@ -190,11 +195,12 @@ def _missing_lines(texts: Sequence[LogText], good: Sequence[LogText]) -> list[st
     return title + [f"  {line}" for line in missing]
 
 
-def _join(lines: Sequence[str]) -> str:
+def _join(lines: Sequence[str], keys: Collection[str]) -> str:
     """Return lines without control characters, each and together of bounded length."""
     # A name with a newline in it must not look like a line, or a section, of ours; a part
     # of a secret is not known as one, so it is taken out before anything is cut.
-    cleaned = (f"{_indent(line)}{clean_title(redact(line), _MAX_FACT)}" for line in lines)
+    plain = [redact(hide(line, keys)) for line in lines]
+    cleaned = (f"{_indent(line)}{clean_title(line, _MAX_FACT)}" for line in plain)
     shown = [line for line in cleaned if line.strip()]
     return "\n".join(shown[:_MAX_FACTS])[:_MAX_SECTION]
 

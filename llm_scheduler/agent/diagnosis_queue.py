@@ -37,7 +37,7 @@ class DiagnosisQueue:
         Called in the loop with each failure and its diagnosis.
     on_problem
         Called in the loop with a sentence when the model can't be asked, once for as long
-        as the reason stays the same, and with an empty one when it answers again.
+        as the reason stays the same, and with an empty one when it answers.
 
     """
 
@@ -61,7 +61,8 @@ class DiagnosisQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
-        self._told = ""
+        self._told: str | None = None
+        """What was told last; ``None`` while others may have told something."""
         self._is_cancelled = False
 
     @property
@@ -139,14 +140,19 @@ class DiagnosisQueue:
             # Without a diagnosis it returns at once: what it noted is about this call.
             if diagnosis is None and not diagnoser.could_ask:
                 self._note_refusal(group_key, wanted)
-            elif diagnoser.n_answers > n_answers and self._told:
-                self._told = ""
-                self._on_problem("")
+            elif diagnoser.n_answers > n_answers:
+                self.note_answer()
             if diagnosis is not None:
                 self._on_diagnosis(wanted.failure, diagnosis)
         except Exception:
             # Of a subscriber or of ours: the other failures must not suffer from it.
             log.exception("a failure could not be diagnosed by the model")
+
+    def note_answer(self) -> None:
+        """Note, in the loop, that the model answers: no problem with it stands any more."""
+        if self._told != "":
+            self._told = ""
+            self._on_problem("")
 
     def _note_refusal(self, group_key: str, wanted: _Wanted) -> None:
         """Tell that the model could not be asked, and note when it may be asked again."""

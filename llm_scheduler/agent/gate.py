@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain.agents.middleware import AgentMiddleware
@@ -96,12 +96,20 @@ class Gate(AgentMiddleware[Any, Any]):
         """Name the tools there are, for models that ask for others."""
         self._known = tuple(sorted(tool.name for tool in tools))
 
-    async def awrap_tool_call(
+    def awrap_tool_call(
+        self,
+        request: ToolCallRequest,
+        handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
+    ) -> Coroutine[Any, Any, ToolMessage | Command[Any]]:
+        """Answer one tool call."""
+        # Of an `async def` LangSmith would go to another thread before and after each call.
+        return self._answer(request, handler)
+
+    async def _answer(
         self,
         request: ToolCallRequest,
         handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]],
     ) -> ToolMessage | Command[Any]:
-        """Answer one tool call."""
         turn: Any = request.runtime.context
         call = request.tool_call
         call_id, name, arguments = str(call["id"]), call["name"], call["args"]

@@ -34,6 +34,8 @@ MALFORMED = "__malformed__"
 
 NOT_ANSWERED = "This call was interrupted; there is no result."
 
+_NO_TURN = frozenset({"context", "aside"})
+"""Marks of messages that stand for a user's and begin no turn."""
 _BAD_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_NAME = 64
 _ID_CHARS = string.ascii_letters + string.digits
@@ -52,7 +54,7 @@ def mark_of(message: BaseMessage) -> dict[str, Any]:
 
 def is_said_by_user(message: BaseMessage) -> bool:
     """Whether a message begins a turn: the user's words, or a note instead of them."""
-    return isinstance(message, HumanMessage) and "context" not in mark_of(message)
+    return isinstance(message, HumanMessage) and not _NO_TURN & mark_of(message).keys()
 
 
 def current_turn(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

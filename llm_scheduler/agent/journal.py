@@ -233,6 +233,10 @@ class Journal:
             turn_id,
         )
 
+    def undos(self, thread_id: str) -> list[Entry]:
+        """Return what is done and undid something, the oldest first."""
+        return self._select("is_done = 1 AND made_by = 'undo' AND thread_id = ?", thread_id)
+
     def plans(self) -> Sequence[bytes]:
         """Return the plans of all changes."""
         return [entry.plan for entry in self._select("1")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired
@@ -137,12 +137,18 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
         self._bound: dict[tuple[int, tuple[str, ...]], Any] = {}
         self._tool_tokens: dict[tuple[str, ...], int] = {}
 
-    async def awrap_model_call(
+    def awrap_model_call(
         self,
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],  # noqa: ARG002 - LangChain's own call
-    ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
+    ) -> Coroutine[Any, Any, ModelResponse[Any] | ExtendedModelResponse[Any]]:
         """Return the model's next message."""
+        # Of an `async def` LangSmith would go to another thread before and after each call.
+        return self._answer(request)
+
+    async def _answer(
+        self, request: ModelRequest[Any]
+    ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         turn = request.runtime.context
         messages = list(request.state["messages"])
         may_change = self._get_mode() != "read-only"
@@ -319,7 +325,7 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
             input_tokens=n_input,
             patience=asking.patience,
         )
-        await self._report(turn, *count_usage(answer, n_input))
+        self._report(turn, *count_usage(answer, n_input))
         return answer
 
     def _bind(self, model: BaseChatModel, tools: Sequence[BaseTool]) -> Any:
@@ -331,16 +337,11 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
             self._bound[key] = model.bind_tools(list(tools))
         return self._bound[key]
 
-    async def _report(self, turn: Turn, n_input: int, n_output: int) -> None:
+    def _report(self, turn: Turn, n_input: int, n_output: int) -> None:
         budget = self._asking.budget
-
-        def count() -> tuple[float | None, str]:
-            self._count(turn.thread_id, n_input, n_output)
-            if budget is None:
-                return None, ""
-            return budget.money_of(n_input, n_output), budget.left()
-
-        money, left = await asyncio.to_thread(count)
+        self._count(turn.thread_id, n_input, n_output)
+        money = budget.money_of(n_input, n_output) if budget is not None else None
+        left = budget.left(as_seen=True) if budget is not None else ""
         turn.publish(
             turn.event(
                 Usage,

@@ -218,7 +218,7 @@ class Meter:
         """Return how much may be written in all; ``None`` without a limit that is near."""
         if self._budget is None or self._held is None:
             return None
-        left = self._budget.output_room()
+        left = self._held.room
         if left is None or left > NEAR_TOKENS:
             return None
         return left + self._held.output_tokens

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 from uuid import uuid4
 
-from llm_scheduler.agent.approval import Approval, Decision
+from llm_scheduler.agent.approval import Approval, Decision, DecisionOptions
 from llm_scheduler.agent.events import ApprovalSettled, ApprovalWanted, Event
 from llm_scheduler.agent.turns import Turn, TurnEnded, TurnLocks, TurnStatus
 from llm_scheduler.agent.words import read_decision
@@ -187,24 +187,28 @@ class ThreadTurns:
 
     async def _go_on(self, turn: Turn, *, may_retry: bool) -> TurnStatus:
         known = await asyncio.to_thread(self._threads.get, turn.thread_id)
-        turn.turn_id = known.turn_id if known is not None else f"turn-{uuid4().hex[:12]}"
+        turn.turn_id = (known and known.turn_id) or f"turn-{uuid4().hex[:12]}"
         turn.start()
         return await (await self._open()).go_on(turn, may_retry=may_retry)
 
-    async def decide(self, approval_id: str, decision: Decision, **values: Any) -> Approval:
+    async def decide(
+        self, approval_id: str, decision: Decision, **values: Unpack[DecisionOptions]
+    ) -> Approval:
         """Decide about a change, and go on when nothing else waits."""
         # What was decided is carried through, also when the caller is cancelled.
         task = asyncio.ensure_future(self._decide_and_go_on(approval_id, decision, **values))
         return await asyncio.shield(task)
 
     async def _decide_and_go_on(
-        self, approval_id: str, decision: Decision, **values: Any
+        self, approval_id: str, decision: Decision, **values: Unpack[DecisionOptions]
     ) -> Approval:
         approval = await self._decide(approval_id, decision, **values)
         await self._continue(approval.thread_id)
         return approval
 
-    async def _decide(self, approval_id: str, decision: Decision, **values: Any) -> Approval:
+    async def _decide(
+        self, approval_id: str, decision: Decision, **values: Unpack[DecisionOptions]
+    ) -> Approval:
         desk = self._desk
         before = await asyncio.to_thread(desk.get, approval_id)
         waiting = await asyncio.to_thread(desk.pending, before.thread_id)
@@ -213,6 +217,8 @@ class ThreadTurns:
             now = await asyncio.to_thread(desk.get, one.id)
             if now.status != "pending":
                 await self._announce(now)
+        if before.status == "approved" and approval.status != "approved":
+            await self._announce(approval)  # held back before anybody carried it out
         return approval
 
     async def _announce(self, approval: Approval) -> None:

@@ -22,8 +22,10 @@ MAX_TITLE = 80
 MAX_ID = 200
 GROUP_PREFIX = "group-"
 BUSY_TIMEOUT_S = 10.0
-WAL_PAGES = 100
-"""After so many pages the log is written back; it would grow to 4 MB otherwise."""
+WAL_PAGES = 200
+"""After so many pages the log is written back by a thread for which nobody waits."""
+_MOST_WAL_PAGES = 600
+"""After so many whoever writes does it, and waits for the disk."""
 WAL_BYTES = 500_000
 
 _SCHEMA = """
@@ -38,6 +40,16 @@ CREATE TABLE IF NOT EXISTS threads (
     output_tokens INTEGER NOT NULL DEFAULT 0
 )
 """
+
+_INSERT = (
+    "INSERT INTO threads (id, title, kind, created_at, updated_at, turn_id) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+COUNT_TOKENS = (
+    "UPDATE threads SET input_tokens = input_tokens + ?, output_tokens = output_tokens + ? "
+    "WHERE id = ?"
+)
+"""Adds what a call of the model used to a thread."""
 
 
 class _Frozen(BaseModel):
@@ -118,7 +130,7 @@ def connect(path: Path) -> sqlite3.Connection:
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=NORMAL",
-                f"wal_autocheckpoint={WAL_PAGES}",
+                f"wal_autocheckpoint={_MOST_WAL_PAGES}",
                 f"journal_size_limit={WAL_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}").close()
@@ -184,28 +196,25 @@ class ThreadList:
     def touch(self, thread_id: str, *, message: str, turn_id: str) -> None:
         """Note that a turn begins; makes the thread when it is new."""
         now = self._now().isoformat()
-        kind = "group" if thread_id.startswith(GROUP_PREFIX) else "chat"
         title = " ".join(message.split())[:MAX_TITLE]
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO threads (id, title, kind, created_at, updated_at, turn_id) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                f"{_INSERT} ON CONFLICT (id) DO UPDATE SET "
                 "updated_at = excluded.updated_at, turn_id = excluded.turn_id, "
                 "title = CASE WHEN title = '' THEN excluded.title ELSE title END",
-                (thread_id, title, kind, now, now, turn_id),
+                (thread_id, title, _kind_of(thread_id), now, now, turn_id),
             )
 
-    def count(self, thread_id: str, input_tokens: int, output_tokens: int) -> None:
-        """Add what a call of the model used."""
-        with self._transaction() as db:
-            db.execute(
-                "UPDATE threads SET input_tokens = input_tokens + ?, "
-                "output_tokens = output_tokens + ? WHERE id = ?",
-                (input_tokens, output_tokens, thread_id),
-            )
-
-    def rename(self, thread_id: str, title: str) -> None:
+    def rename(self, thread_id: str, title: str, *, may_make: bool = False) -> None:
         """Give a thread another title.
+
+        Parameters
+        ----------
+        thread_id, title
+            The thread, and what it is called.
+        may_make
+            Whether to make the thread when it is new, so that its first message finds
+            the title there. After the message it may still be missing.
 
         Raises
         ------
@@ -218,13 +227,21 @@ class ThreadList:
             raise UsageError("A thread's title can't be empty.")
         with self._transaction() as db:
             done = db.execute("UPDATE threads SET title = ? WHERE id = ?", (title, thread_id))
-            if not done.rowcount:
+            if done.rowcount:
+                return
+            if not may_make:
                 raise UsageError(f"There is no thread {thread_id!r}.")
+            now = self._now().isoformat()
+            db.execute(_INSERT, (thread_id, title, _kind_of(thread_id), now, now, ""))
 
     def delete(self, thread_id: str) -> None:
         """Forget a thread."""
         with self._transaction() as db:
             db.execute("DELETE FROM threads WHERE id = ?", (thread_id,))
+
+
+def _kind_of(thread_id: str) -> ThreadKind:
+    return "group" if thread_id.startswith(GROUP_PREFIX) else "chat"
 
 
 def _query(db: sqlite3.Connection, sql: str, *arguments: object) -> list[dict[str, Any]]:

@@ -21,6 +21,10 @@ from llm_scheduler.agent.events import Done, Event, Failed, Notice, TextDelta, T
 
 log = logging.getLogger(__name__)
 
+WAKE_S = 0.005
+"""Between two wakings of those who follow: going to another thread and its loop takes as
+long as making ten events, and a quick model sends one after another."""
+
 TurnStatus = Literal["finished", "waiting", "cancelled", "failed"]
 
 
@@ -74,6 +78,8 @@ class Turn:
         self._is_started = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], None]] = []
+        self._waking: asyncio.TimerHandle | None = None
+        self._woken_s = float("-inf")
 
     @property
     def done(self) -> Done | None:
@@ -82,14 +88,37 @@ class Turn:
 
     def publish(self, event: Event) -> None:
         """Tell everybody who watches."""
+        if self._done is not None:  # set on this thread only
+            return
+        # First, as those who follow may be through before watchers had been told.
+        self._publish(event)
         with self._lock:
-            if self._done is not None:
-                return
             self._events.append(event)
             if isinstance(event, Done):
                 self._done = event
+        self._wake(at_once=isinstance(event, Done))
+
+    def _wake(self, *, at_once: bool) -> None:
+        """Wake those who follow, now or a moment after the last time."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._wake_now()
+            return
+        pause_s = 0.0 if at_once else self._woken_s + WAKE_S - loop.time()
+        if pause_s <= 0:
+            self._woken_s = loop.time()
+            self._wake_now()
+        elif self._waking is None:
+            self._waking = loop.call_at(self._woken_s + WAKE_S, self._wake_later)
+
+    def _wake_later(self) -> None:
+        self._waking = None
+        self._wake(at_once=True)
+
+    def _wake_now(self) -> None:
+        with self._lock:
             wakers = list(self._wakers)
-        self._publish(event)
         for wake in wakers:
             wake()
 

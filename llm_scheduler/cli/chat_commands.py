@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MAX_HISTORY = 12
 _MAX_LIST = 20
+_WHICH_JOB = "a job: /diagnose JOB; /groups lists the failed ones"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,13 @@ def _groups(session: ChatSession, _rest: str) -> None:
 
 
 def _diagnose(session: ChatSession, rest: str) -> None:
-    job = _needed(rest, "a job: /diagnose JOB; /groups lists the failed ones")
+    job, _, more = _needed(rest, _WHICH_JOB).partition(" ")
+    if more not in ("", "again"):
+        raise UsageError(f"{more!r} makes no sense here; /diagnose JOB again asks once more.")
+    if more:
+        session.view.say(f"Looking at job {job} again ...", "dim")
+        session.view.show(diagnosis_panel(session.wait_for(session.assistant.diagnose_again(job))))
+        return
     found = session.assistant.diagnosis(job)
     if found is None:
         session.view.say(f"Why job {job} failed is still being found out.")
@@ -147,6 +154,11 @@ def _pending(session: ChatSession, _rest: str) -> None:
         session.view.say("No change waits for a decision here.")
     for approval in waiting:
         session.show_change(approval)
+    for approval in session.assistant.approved(session.thread_id):
+        session.view.say(
+            f"{approval.id} is approved and waits for the notebook that runs the jobs: "
+            f"{approval.summary}. /reject {approval.id} takes it back."
+        )
 
 
 def _decide(session: ChatSession, _rest: str) -> None:
@@ -179,7 +191,9 @@ def _chosen(session: ChatSession, rest: str, word: str) -> tuple[Approval, str, 
     """Return the change that is meant, the decision, and the words after its id."""
     waiting = session.pending()
     first, _, message = rest.partition(" ")
-    for approval in waiting:
+    # What is approved and not carried out yet can still be held back.
+    approved = session.assistant.approved(session.thread_id) if word == "reject" else []
+    for approval in (*waiting, *approved):
         if approval.id == first:
             return approval, word, message.strip()
     if len(waiting) == 1 and not first.startswith("ap-"):
@@ -258,6 +272,7 @@ def _cost(session: ChatSession, _rest: str) -> None:
         f"Here since the start: {session.input_tokens} tokens read and "
         f"{session.output_tokens} written by the model{money}."
     )
+    session.view.say(session.assistant.budget_used())
     left = session.assistant.budget_left()
     if left:
         session.view.say(left)
@@ -298,7 +313,7 @@ COMMANDS = {
     "help": Command(_help, "", "list the commands"),
     "jobs": Command(_jobs, "", "the jobs of the run"),
     "groups": Command(_groups, "", "the failures by cause"),
-    "diagnose": Command(_diagnose, "JOB", "why a job failed"),
+    "diagnose": Command(_diagnose, "JOB [again]", "why a job failed; again: ask once more"),
     "fix": Command(_fix, "JOB", "propose what makes it pass"),
     "mode": Command(_mode, "[MODE]", "show or set it: read-only, approve, yolo"),
     "pending": Command(_pending, "", "changes that wait for a decision"),

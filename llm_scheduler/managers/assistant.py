@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Unpack
 
-from llm_scheduler.agent.approval import Approval, Change, Decision, Scope
-from llm_scheduler.agent.budget import Budget
+from llm_scheduler.agent.approval import Approval, Change, Decision, DecisionOptions
+from llm_scheduler.agent.asides import Asides
+from llm_scheduler.agent.budget import Budget, describe_spent
 from llm_scheduler.agent.database import AgentDatabase
 from llm_scheduler.agent.desk import ApprovalDesk
 from llm_scheduler.agent.events import ChatResult, Event
 from llm_scheduler.agent.model_choice import describe_model
 from llm_scheduler.agent.places import open_agent_folder
 from llm_scheduler.agent.rule_chat import RuleChat
-from llm_scheduler.agent.rule_fixes import ProposedFix, find_fixes
 from llm_scheduler.agent.threads import thread_for_group
 from llm_scheduler.config import LLMSettings, Mode, Settings, own_places
-from llm_scheduler.diagnosis.grouping import group_key
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.diagnosis.models import Diagnosis
-from llm_scheduler.errors import StoreError, ToolError, UsageError
+from llm_scheduler.errors import StoreError, UsageError
+from llm_scheduler.managers.exact_fixes import ExactFixes
 from llm_scheduler.tools.run_view import RunView
 from llm_scheduler.tools.toolbox import Toolbox
 from llm_scheduler.tools.workspace import Workspace
@@ -35,6 +33,8 @@ from llm_scheduler.tools.workspace import Workspace
 if TYPE_CHECKING:
     from llm_scheduler.agent.agent import Agent
 
+RULES_PREFIX = "rules-"
+"""How the ids of calls begin that the rules make."""
 FIX_REQUEST = (
     "Find out what has to be changed so that these jobs succeed, and propose the smallest "
     "change that does it. If no change of files, resources or restarts can help, say what a "
@@ -55,6 +55,8 @@ class Assistant:
         The facts of the run.
     run_file
         The run's failures file; it names the run.
+    run_number
+        Which run of this name it is: each has a budget of its own.
 
     Raises
     ------
@@ -64,7 +66,13 @@ class Assistant:
     """
 
     def __init__(
-        self, settings: LLMSettings, *, state_dir: Path, run: RunView, run_file: Path
+        self,
+        settings: LLMSettings,
+        *,
+        state_dir: Path,
+        run: RunView,
+        run_file: Path,
+        run_number: int = 1,
     ) -> None:
         self.settings = settings
         self.run = run
@@ -80,13 +88,12 @@ class Assistant:
         )
         self.toolbox = Toolbox(workspace, run)
         self.desk = ApprovalDesk(self.folder, self.toolbox, settings)
+        self.asides = Asides(self.folder.database)
         # The limits of a day are this user's: all runs count in one file.
         self._days = AgentDatabase(self.folder.path.parent / "budget.sqlite", is_durable=False)
-        self.budget = Budget(
-            self.folder.database, settings, run_id=str(run_file), day_database=self._days
-        )
-        self._session = uuid4().hex[:8]
-        """The limits of a turn hold for what the rules propose in one session."""
+        run_id = f"{run_file} {run_number}" if run_number > 1 else str(run_file)
+        self.budget = Budget(self.folder.database, settings, run_id=run_id, day_database=self._days)
+        self._fixes = ExactFixes(self.desk, run)
         self._agent: Agent | None = None
         self._lock = threading.Lock()
         self.desk.recover()
@@ -135,6 +142,10 @@ class Assistant:
         """Say what is left of the budget; empty without limits."""
         return self.budget.left()
 
+    def budget_used(self) -> str:
+        """Say what the model has used in this run and today, whoever asked."""
+        return describe_spent(self.budget.spent(), has_prices=self.budget.has_prices)
+
     # -- the run ---------------------------------------------------------------------
 
     def failures(self) -> list[Failure]:
@@ -165,6 +176,15 @@ class Assistant:
     def diagnosis(self, job_id: str) -> Diagnosis | None:
         """Return why a job failed; ``None`` while that is being found out."""
         return self.failure(job_id).diagnosis
+
+    async def diagnose_again(self, job_id: str) -> Diagnosis:
+        """Ask the model anew why a job failed, and all that failed like it.
+
+        Without a model the rules read its logs anew.
+        """
+        from llm_scheduler.managers.second_opinions import diagnose_again
+
+        return await diagnose_again(self, self.failure(job_id))
 
     def group_of(self, job_or_key: str) -> FailureGroup:
         """Return the group of a job, or the group with this key.
@@ -223,19 +243,19 @@ class Assistant:
         """Return the changes that wait for a decision, the oldest first."""
         return self.desk.pending(thread_id)
 
+    def proposed_by_rules(self, thread_id: str) -> list[Approval]:
+        """Return what the rules have proposed in a thread, decided or not, the oldest first."""
+        return self.desk.with_call_prefix(thread_id, RULES_PREFIX)
+
+    def approved(self, thread_id: str | None = None) -> list[Approval]:
+        """Return the approved changes that the run's own process has still to carry out."""
+        return self.desk.approved(thread_id)
+
     async def decide(
-        self,
-        approval_id: str,
-        decision: Decision,
-        *,
-        message: str = "",
-        arguments: Mapping[str, Any] | None = None,
-        scope: Scope = "call",
+        self, approval_id: str, decision: Decision, **options: Unpack[DecisionOptions]
     ) -> Approval:
         """Decide a change; the turn that waits for it goes on by itself."""
-        return await self.agent.decide(
-            approval_id, decision, message=message, arguments=arguments, scope=scope
-        )
+        return await self.agent.decide(approval_id, decision, **options)
 
     async def carry_out_decisions(self) -> list[Approval]:
         """Carry out what was decided in another shell and only this process can do."""
@@ -282,38 +302,8 @@ class Assistant:
         return await self.chat(FIX_REQUEST, thread_id)
 
     def propose_exact_fixes(self, group: FailureGroup) -> list[Approval]:
-        """Propose what the rules can state exactly; each is proposed once.
-
-        Learners that are held back are started again after all else, and only where
-        everything before it was allowed or is still to be decided.
-        """
-        members = _last_ones(self.failures(), group)
-        found = find_fixes(members, self.run, bad_node=group.bad_node or "")
-        if not found.fixes:
-            return []
-        thread_id = thread_for_group(group.key)
-        approvals = [self._propose(fix, thread_id) for fix in found.fixes]
-        if not any(approvals):
-            return []
-        approvals += [self._propose(fix, thread_id) for fix in found.restarts]
-        return [approval for approval in approvals if approval is not None]
-
-    def _propose(self, fix: ProposedFix, thread_id: str) -> Approval | None:
-        # The same fix of the same group is the same call, also in another session.
-        text = f"{fix.tool} {sorted(fix.arguments.items())}"
-        call_id = f"rules-{sha256(text.encode()).hexdigest()[:12]}"
-        try:
-            return self.desk.propose(
-                thread_id=thread_id,
-                turn_id=f"rules-{self._session}-{thread_id}",
-                call_id=call_id,
-                tool=fix.tool,
-                arguments=fix.arguments,
-                reason=fix.reason,
-                must_ask=not fix.is_certain,
-            )
-        except ToolError:
-            return None  # it is not possible any more, or read-only
+        """Propose what the rules can state exactly; each is proposed once."""
+        return self._fixes.propose(group, self.failures())
 
     def close(self) -> None:
         """Stop all turns and close the files."""
@@ -323,17 +313,6 @@ class Assistant:
                 self._agent = None
         self.folder.database.close()
         self._days.close()
-
-
-def _last_ones(failures: Sequence[Failure], group: FailureGroup) -> list[Failure]:
-    """Return the members of a group that are the last failures of their learners."""
-    last = {learner: failure for failure in failures for learner in failure.learners}
-    members = {failure.attempt: failure for failure in last.values()}
-    return [
-        failure
-        for failure in members.values()
-        if failure.diagnosis is not None and group_key(failure.diagnosis) == group.key
-    ]
 
 
 def _own_files(run_file: Path, settings: LLMSettings) -> tuple[Path, ...]:
@@ -374,4 +353,5 @@ def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assist
         state_dir=settings.state_dir,
         run=StoreFacts(store),
         run_file=run_file.absolute(),
+        run_number=store.run_number(),
     )

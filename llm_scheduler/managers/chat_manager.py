@@ -48,6 +48,7 @@ class ChatManager(BaseManager):
         self._run_file = run_file
         self._mode: Mode = settings.mode
         self._run: RunView | None = None
+        self._run_number = 1
         self._assistant: Assistant | None = None
         self._assistant_lock = threading.Lock()
         self._problems: dict[str, str] = {}
@@ -68,6 +69,11 @@ class ChatManager(BaseManager):
         self._mode = LLMSettings(mode=mode).mode
         if self._assistant is not None:
             self._assistant.mode = self._mode
+
+    @property
+    def has_assistant(self) -> bool:
+        """Whether the agent is open: it is made when first needed, and closed with the run."""
+        return self._assistant is not None
 
     @property
     def assistant(self) -> Assistant:
@@ -93,6 +99,7 @@ class ChatManager(BaseManager):
                     state_dir=self._state_dir,
                     run=self._run,
                     run_file=self._run_file,
+                    run_number=self._run_number,
                 )
                 self._problems["chat"] = self._assistant.problem
             return self._assistant
@@ -217,6 +224,11 @@ class ChatManager(BaseManager):
             self._problems[topic] = sentence
             self.notify()
 
+    def clear_problem(self, topic: str, sentence: str) -> None:
+        """Stop showing a sentence, unless another one stands in its place by now."""
+        if self._problems.get(topic) == sentence:
+            self.set_problem(topic, "")
+
     def subscribe(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Call back after every change; returns what ends that.
 
@@ -251,6 +263,7 @@ class ChatManager(BaseManager):
         """Carry out what was decided in another shell, as only this process can."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
+            await self._look_elsewhere()
             if self._assistant is None:
                 continue
             try:
@@ -262,6 +275,9 @@ class ChatManager(BaseManager):
             else:
                 if done:
                     self.notify()
+
+    async def _look_elsewhere(self) -> None:
+        """Take in what other shells have written down."""
 
     async def carry_out_decisions(self) -> list[Approval]:
         """Carry out now what was decided in another shell; else it takes some seconds."""

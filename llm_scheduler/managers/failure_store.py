@@ -81,6 +81,7 @@ class FailureStore:
         self._lock = threading.Lock()
         self._paused_until = 0.0
         self._last_problem = ""
+        self._data_version = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -146,6 +147,25 @@ class FailureStore:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    # -- which run it is ----------------------------------------------------------
+
+    def begin_run(self) -> int:
+        """Begin a run, or go on with the one that has not ended; returns its number, from 1."""
+        with self._transaction() as db:
+            number, has_ended = _read_run(db)
+            _write_run(db, number + has_ended, has_ended=False)
+        return number + has_ended
+
+    def mark_run(self, *, has_ended: bool) -> None:
+        """Note that the run has ended, or that it goes on after all."""
+        with self._transaction() as db:
+            _write_run(db, _read_run(db)[0], has_ended=has_ended)
+
+    def run_number(self) -> int:
+        """Return the number of the run among those of its name in this folder."""
+        with self._transaction() as db:
+            return _read_run(db)[0]
 
     # -- attempts ---------------------------------------------------------------
 
@@ -274,6 +294,18 @@ class FailureStore:
             for data, session in rows
         ]
 
+    def changed_elsewhere(self) -> list[Failure]:
+        """Return all failures when another process has written since the last call, else none."""
+        with self._lock:
+            try:
+                # Of this connection: what it writes itself does not count. It takes no lock
+                # that others would wait for.
+                version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as exc:
+                raise StoreError(f"{self.path} can't be read: {exc}") from exc
+        is_new, self._data_version = version != self._data_version, version
+        return self.failures() if is_new else []
+
     def remove_failures(self, attempts: Iterable[str]) -> None:
         """Forget failures for good."""
         rows = [(attempt,) for attempt in attempts]
@@ -302,6 +334,19 @@ class FailureStore:
             if values:
                 text = json.dumps(values, sort_keys=True)
                 db.execute("INSERT INTO resources VALUES (?, ?)", (learner, text))
+
+
+def _read_run(db: sqlite3.Connection) -> tuple[int, bool]:
+    row = db.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
+    if row is None:
+        return 1, False
+    number, _, state = str(row[0]).partition(" ")
+    return int(number), state == "ended"
+
+
+def _write_run(db: sqlite3.Connection, number: int, *, has_ended: bool) -> None:
+    state = "ended" if has_ended else "open"
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (f"{number} {state}",))
 
 
 def open_store(

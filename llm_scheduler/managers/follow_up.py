@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 GATHER_S = 0.5
 """Failures of one cause come in bursts; so long is waited for more of them."""
+CHECK_S = 10.0
+"""How often it is looked whether a model that could not be asked can be now."""
 KNOWN_GROUPS = 20
 """About so many groups of earlier sessions, the newest, the model is asked at the start."""
 
@@ -63,6 +65,12 @@ class FollowUp:
         # After `asking`: what is found is noted here before it is no longer counted there.
         arriving = len(self._arriving) + len(self._taking)
         return asking + arriving + (waits or self._is_busy)
+
+    @property
+    def asking(self) -> frozenset[str]:
+        """Attempts about whose groups the model is being asked."""
+        is_asking = self._model is not None and self._model.n_pending > 0
+        return frozenset(self._asked) if is_asking else frozenset()
 
     def note(self) -> None:
         """Tell that a failure has its diagnosis."""
@@ -106,13 +114,24 @@ class FollowUp:
             self._closing.join()
 
     async def check_model(self) -> None:
-        """Say at once, not at the first failure, that the model can't be asked."""
+        """Say at once, not at the first failure, that the model can't be asked.
+
+        That goes away soon after its package is installed or its key is set.
+        """
         if not self._manager.settings.has_model:
             return
-        try:
-            await asyncio.to_thread(_make_models, self._manager)
-        except LLMSchedulerError as exc:
-            self._manager.set_problem("model", f"The model can't be asked: {exc}")
+        told = ""
+        while True:
+            try:
+                await asyncio.to_thread(_make_models, self._manager)
+            except LLMSchedulerError as exc:
+                told = f"The model can't be asked: {exc}"
+                self._manager.set_problem("model", told)
+            else:
+                if told:  # and not what came up since
+                    self._manager.clear_problem("model", told)
+                return
+            await asyncio.sleep(CHECK_S)
 
     async def ask_again(self, failure: Failure) -> None:
         """Ask the model about the group of a failure, whatever was said before.

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOOK_S = 0.1
+_OPINIONS = ("diagnosis", "rules_diagnosis")
 
 
 class LLMManager(ChatManager):
@@ -84,6 +85,7 @@ class LLMManager(ChatManager):
         self._unsaved: dict[str, Failure] = {}
         self._release: Callable[[Sequence[str]], None] | None = None
         self._follow_up = FollowUp(self)
+        self._has_ended = False
         self._is_checked = False
         self._checking: asyncio.Task[None] | None = None
         self._rules.add(self._failures.values())
@@ -94,6 +96,11 @@ class LLMManager(ChatManager):
     def n_pending(self) -> int:
         """Number of failures that wait for their diagnosis."""
         return self._rules.n_pending
+
+    @property
+    def looked_at(self) -> frozenset[str]:
+        """Attempts whose failures the model is being asked about."""
+        return self._follow_up.asking
 
     def failures(self) -> list[Failure]:
         """Return all failures, the earliest first, those of earlier sessions included."""
@@ -228,6 +235,14 @@ class LLMManager(ChatManager):
         self._release = release
         self._rules.find_success = find_success
         self._run = run
+        with suppress(StoreError):  # else it counts with the last one: rather too little is left
+            self._run_number = self.store.begin_run()
+
+    def end_run(self) -> None:
+        """Note that the run has ended: the next one of its name has a budget of its own."""
+        with suppress(StoreError):
+            self.store.mark_run(has_ended=True)
+            self._has_ended = True
 
     def count_nodes(self, nodes: Iterable[str]) -> None:
         """Note that one more job ran on these nodes, whether it failed or not.
@@ -303,6 +318,10 @@ class LLMManager(ChatManager):
         self._rules.pool = pool
 
     def _setup(self) -> None:
+        if self._has_ended:  # learners were released
+            self._has_ended = False
+            with suppress(StoreError):
+                self.store.mark_run(has_ended=False)
         self._rules.open()
         self._rules.add(self._failures.values())
 
@@ -352,6 +371,18 @@ class LLMManager(ChatManager):
                 self._unsaved[failure.attempt] = done
             else:
                 await self.keep(self.store.update_failures, [done])
+
+    async def _look_elsewhere(self) -> None:
+        """Take in diagnoses that were made anew in another shell."""
+        with suppress(StoreError):  # said where something is to be written
+            for theirs in await asyncio.to_thread(self.store.changed_elsewhere):
+                ours = self._failures.get(theirs.attempt)
+                if ours is None or theirs.diagnosis is None:
+                    continue
+                if theirs.diagnosis != ours.diagnosis and theirs.attempt not in self._unsaved:
+                    update = {name: getattr(theirs, name) for name in _OPINIONS}
+                    self._failures[theirs.attempt] = ours.model_copy(update=update)
+                    self.notify()
 
     def notify(self) -> None:
         """Tell every subscriber that something has changed."""

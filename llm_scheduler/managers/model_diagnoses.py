@@ -101,6 +101,10 @@ class ModelDiagnoses:
         """
         return await self._loop.call(self._ask_again(group_key, failure))
 
+    async def look_up(self, group_key: str, failure: Failure) -> Diagnosis | None:
+        """Return what the model said about a group, as it is for one of its members."""
+        return await self._loop.call(self._look_up(group_key, failure))
+
     def close(self) -> None:
         """End what is under way; what was found stays."""
         if self._queue is not None:
@@ -118,15 +122,23 @@ class ModelDiagnoses:
         finally:
             self._n_ended += 1
 
-    async def _ask_again(self, group_key: str, failure: Failure) -> Diagnosis | None:
-        diagnoser = self._diagnoser
-        if diagnoser is None:
+    async def _look_up(self, group_key: str, failure: Failure) -> Diagnosis | None:
+        diagnoser = self._open_diagnoser()
+        return await diagnoser.diagnose(group_key, failure, self._run, ask=False)
+
+    def _open_diagnoser(self) -> ModelDiagnoser:
+        if self._diagnoser is None:
             self._make_queue()
-            diagnoser = self._diagnoser
-        assert diagnoser is not None
+        assert self._diagnoser is not None
+        return self._diagnoser
+
+    async def _ask_again(self, group_key: str, failure: Failure) -> Diagnosis | None:
+        diagnoser = self._open_diagnoser()
         diagnosis = await diagnoser.diagnose(group_key, failure, self._run, again=True)
         if diagnosis is None and not diagnoser.could_ask:
             raise ModelError(diagnoser.last_problem)
+        assert self._queue is not None
+        self._queue.note_answer()
         return diagnosis
 
     def _make_queue(self) -> DiagnosisQueue:

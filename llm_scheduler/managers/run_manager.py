@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
-from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
 from adaptive_scheduler.server_support import RunManager as EngineRunManager
 
 from llm_scheduler.config import Settings, make_llm_settings
@@ -26,6 +25,12 @@ from llm_scheduler.managers.job_queue import JobQueue
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.managers.recovery import drop_open, keep_logs
 from llm_scheduler.managers.run_facts import RunFacts
+from llm_scheduler.managers.run_parts import (
+    cancel_namesakes,
+    make_database_manager,
+    make_job_manager,
+    make_kill_manager,
+)
 from llm_scheduler.managers.snapshot import JobRow, make_rows
 
 log = logging.getLogger(__name__)
@@ -35,7 +40,9 @@ _SETTLE_S = 180.0
 """A run does not wait longer for diagnoses; the next session makes those left."""
 _FOLLOW_UP_S = 60.0
 """Nor for a model that hangs; it is asked again when the run goes on."""
+# By name: panels are a layer above and know of managers, not the reverse.
 _PANEL = "llm_scheduler.widgets.run_panel"
+_FALLBACK = "llm_scheduler.widgets.fallback_html"
 
 
 class RunManager(EngineRunManager):
@@ -67,6 +74,8 @@ class RunManager(EngineRunManager):
     kill_manager: KillManager | None
     start_time: float | None
     end_time: float | None
+    _shown_box: Any = None
+    """The panel that the run shows as the value of a cell."""
 
     def __init__(
         self,
@@ -94,7 +103,7 @@ class RunManager(EngineRunManager):
         with suppress(StoreError):  # said by the manager below
             keep_logs(store, keeper, JobQueue(scheduler))
         if kwargs.get("cleanup_first"):
-            _cancel_namesakes(job_name)
+            cancel_namesakes(job_name, RunManager)
             with suppress(StoreError):
                 drop_open(store)
         self._keeper = keeper
@@ -113,41 +122,17 @@ class RunManager(EngineRunManager):
 
     def _make_managers(self) -> None:
         """Put our managers in the place of the engine's."""
-        engine_jobs, engine_kills = self.job_manager, self.kill_manager
-        self.database_manager = DatabaseManager(
-            url=self.url,
-            scheduler=self.scheduler,
-            db_fname=self.db_fname,
-            learners=self.learners,
-            fnames=self.fnames,
-            dependencies=self.dependencies,
-            overwrite_db=self.overwrite_db,
-            initializers=self.initializers,
-            with_progress_bar=not self.quiet,
-        )
-        names = (
-            "scheduler interval max_simultaneous_jobs max_fails_per_job save_dataframe "
-            "dataframe_format loky_start_method log_interval save_interval runner_kwargs goal"
-        )
-        self.job_manager = JobManager(
+        self.database_manager = make_database_manager(self)
+        self.job_manager = make_job_manager(
+            self.job_manager,
             self.job_names,
             self.database_manager,
-            **{name: getattr(engine_jobs, name) for name in names.split()},
             keeper=self._keeper,
             llm_manager=self.llm_manager,
             restart_cancelled=self.restart_cancelled,
             max_restarts=self.max_restarts,
         )
-        if engine_kills is not None:
-            self.kill_manager = KillManager(
-                self.scheduler,
-                self.database_manager,
-                error=engine_kills.error,
-                interval=engine_kills.interval,
-                max_cancel_tries=engine_kills.max_cancel_tries,
-                move_to=engine_kills.move_to,
-                watch=self.job_manager.watch,
-            )
+        self.kill_manager = make_kill_manager(self.kill_manager, self.job_manager)
 
     # -- running ------------------------------------------------------------------
 
@@ -184,6 +169,7 @@ class RunManager(EngineRunManager):
         await self.llm_manager.settled(_SETTLE_S)
         await self.llm_manager.followed_up(_FOLLOW_UP_S)
         self.llm_manager.cancel()
+        await asyncio.to_thread(self.llm_manager.end_run)
         if not database.done():
             self.database_manager.cancel()
         if self.kill_manager is not None:
@@ -273,6 +259,7 @@ class RunManager(EngineRunManager):
             self.job_manager.queue.cancel(self.job_manager.watch.attempts.values())
         super().cancel()
         self.llm_manager.cancel()
+        self.llm_manager.end_run()
 
     def cleanup(self, *, remove_old_logs_folder: bool = False) -> None:
         """Remove log and batch files; the logs of failures are kept for the panel."""
@@ -369,6 +356,9 @@ class RunManager(EngineRunManager):
             return super().info(format)
         from IPython import display
 
+        if text := self._text_for_terminal():
+            print(text)
+            return None
         box = self.info_box()
         display.display(box)  # type: ignore[no-untyped-call]
         box.was_shown()
@@ -378,20 +368,30 @@ class RunManager(EngineRunManager):
         """Return the panel without showing it."""
         from adaptive_scheduler.widgets import info
 
-        # By name: panels are a layer above and know of managers, not the reverse.
         run_panel = importlib.import_module(_PANEL).run_panel
-        return run_panel(info(self, display_widget=False), self.llm_manager)
+        # The engine would show a style sheet beside it, for scroll bars of the classic notebook.
+        panel = info(self, display_widget=False, disable_widgets_output_scrollbar=False)
+        return run_panel(panel, self.llm_manager, self.snapshot)
 
+    def __repr__(self) -> str:
+        return f"RunManager({self.job_name!r})"
 
-def _cancel_namesakes(job_name: str) -> None:
-    """End runs of this process with the same name: their jobs are about to be cancelled.
+    def _text_for_terminal(self) -> str:
+        """Return what to show where no widgets are; empty where they are."""
+        fallback = importlib.import_module(_FALLBACK)
+        if fallback.has_front_end():
+            return ""
+        text: str = fallback.fallback_text(self.llm_manager, self.snapshot())
+        return text
 
-    The engine does so when the new run starts. Until then the old one would take the
-    end of its jobs for somebody's doing, and start them again.
-    """
-    for reference in ACTIVE_RUN_MANAGERS:
-        old = reference()
-        if not isinstance(old, RunManager) or old.job_name != job_name or old.task is None:
-            continue
-        if not old.task.done():
-            old.cancel()
+    def _repr_mimebundle_(self, **_: Any) -> Any:
+        # The engine's `_repr_html_` shows its panel and returns nothing.
+        if text := self._text_for_terminal():
+            return {"text/plain": text}, {}
+        if self._shown_box is None or self._shown_box.is_closed:
+            self._shown_box = self.info_box()
+        data, metadata = self._shown_box._repr_mimebundle_()
+        return {**data, "text/plain": repr(self)}, metadata
+
+    def _repr_html_(self) -> Any:
+        return self._repr_mimebundle_()[0].get("text/html")

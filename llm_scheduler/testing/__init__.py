@@ -1,8 +1,8 @@
 """Test doubles that other packages may use too; nothing else here imports them.
 
 `ScriptedModel` is a model server whose answers a test writes down (its steps are in
-`llm_scheduler.testing.scripted_model`), `FakeLLMManager` a manager of failures that a test
-feeds.
+`llm_scheduler.testing.scripted_model`), `serve_script` one that follows a file,
+`FakeLLMManager` a manager of failures that a test feeds.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "FakeLLMManager": "llm_scheduler.testing.fake_llm_manager",
     "ScriptedModel": "llm_scheduler.testing.scripted_model",
+    "serve_script": "llm_scheduler.testing.scripted_model_files",
 }
-__all__ = ["FakeLLMManager", "ScriptedModel"]
+__all__ = ["FakeLLMManager", "ScriptedModel", "serve_script"]
 
 if TYPE_CHECKING:
     from llm_scheduler.testing.fake_llm_manager import FakeLLMManager
     from llm_scheduler.testing.scripted_model import ScriptedModel
+    from llm_scheduler.testing.scripted_model_files import serve_script
 
 
 def __getattr__(name: str) -> Any:

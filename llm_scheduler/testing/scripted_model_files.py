@@ -26,14 +26,17 @@ import json
 import re
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.testing import scripted_model_steps as steps_of
 from llm_scheduler.testing.scripted_model_requests import ModelRequest, text_of
 from llm_scheduler.testing.scripted_model_steps import Reply, Step
+
+if TYPE_CHECKING:
+    from llm_scheduler.testing.scripted_model import ScriptedModel
 
 _KINDS = ("say", "answer", "call", "fault", "hang", "stall", "cut", "empty", "huge")
 _MORE = ("message", "retry_after", "after_chars", "reasoning", "pause_s", "repeat", "take")
@@ -101,10 +104,35 @@ def parse_step(value: Mapping[str, Any]) -> Step:
     return steps_of.repeat(step) if value.get("repeat") else step
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Serve a script until the program is interrupted."""
+def serve_script(script: Path | str, *, models: Sequence[str] = (), port: int = 0) -> ScriptedModel:
+    """Return a running model that follows a script.
+
+    Parameters
+    ----------
+    script
+        A file, or the name of a script that comes with this package.
+    models
+        As for `ScriptedModel`.
+    port
+        On loopback; a free one when 0.
+
+    Raises
+    ------
+    ValueError
+        The file holds no script.
+
+    """
     from llm_scheduler.testing.scripted_model import ScriptedModel
 
+    queues = read_script(find_script(Path(script)))
+    server = ScriptedModel(models=models, port=port)
+    for when, steps in queues:
+        server.script(*steps, when=when)
+    return server
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Serve a script until the program is interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m llm_scheduler.testing.scripted_model",
         description="Serve the answers of a script as an OpenAI-compatible model.",
@@ -113,21 +141,19 @@ def main(argv: list[str] | None = None) -> None:
         "script",
         type=Path,
         metavar="SCRIPT.json",
-        help="a file, or the name of a script that comes with this package: demo",
+        help="a file, or the name of a script that comes with this package: demo, quickstart",
     )
     parser.add_argument("--port", type=int, default=0, help="on loopback (default: a free one)")
     parser.add_argument("--model", action="append", default=[], help="the only model's name")
     args = parser.parse_args(argv)
     try:
-        queues = read_script(find_script(args.script))
+        read_script(find_script(args.script))
     except (OSError, ValueError, re.error) as error:
         parser.error(f"{args.script}: {error}")
     try:
-        server = ScriptedModel(models=args.model, port=args.port)
+        server = serve_script(args.script, models=args.model, port=args.port)
     except OSError as error:
         parser.error(f"port {args.port}: {error.strerror}")
-    for when, steps in queues:
-        server.script(*steps, when=when)
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())

@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -187,13 +188,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_stream(self, reply: Reply) -> None:
         self._send_head(200, "text/event-stream; charset=utf-8", {}, None)
+        due_s = time.monotonic()
         for event in stream_events(reply, self.model):
             if event is None:
                 self._do(reply)
                 continue
             self._send_chunk(f"data: {event}\n\n".encode())
             if reply.pause_s:
-                self._wait(self._server.closing, reply.pause_s)
+                due_s += reply.pause_s
+                self._wait(self._server.closing, max(0.0, due_s - time.monotonic()))
         self._send_chunk(b"")
 
     def _send_chunk(self, data: bytes) -> None:
@@ -236,11 +239,11 @@ def stream_events(reply: Reply, request: ModelRequest) -> Iterator[str | None]:
         yield chunks.write({"reasoning_content": piece})
     text = reply.text or ""
     stop = None if not reply.then else min(reply.stop_at or 0, len(text))
-    for piece in _pieces(text[:stop]):
+    for piece in _pieces(text[:stop], reply.piece_chars):
         yield chunks.write({"content": piece})
     if stop is not None:
         yield None
-        for piece in _pieces(text[stop:]):
+        for piece in _pieces(text[stop:], reply.piece_chars):
             yield chunks.write({"content": piece})
     for index, call in enumerate(reply.calls):
         function = {"name": call.name, "arguments": ""}
@@ -306,6 +309,6 @@ def _finish(reply: Reply) -> str:
     return reply.finish or ("tool_calls" if reply.calls else "stop")
 
 
-def _pieces(text: str) -> Iterator[str]:
-    size = max(8, -(-len(text) // _MAX_PIECES))
+def _pieces(text: str, n_chars: int = 0) -> Iterator[str]:
+    size = n_chars or max(8, -(-len(text) // _MAX_PIECES))
     return (text[at : at + size] for at in range(0, len(text), size))

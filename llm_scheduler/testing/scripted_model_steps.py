@@ -42,6 +42,8 @@ class Reply:
     gate: Gate | None = field(default=None, repr=False)
     pause_s: float = 0.0
     """Between the pieces of a stream; for people who watch."""
+    piece_chars: int = 0
+    """Of each piece of a stream; by the length of the text when 0."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,20 @@ def no_usage(step: Reply) -> Reply:
     return replace(step, usage=False)
 
 
-def slow(step: Reply, pause_s: float) -> Reply:
-    """Pause between the pieces of a stream; for people who watch, not for tests."""
-    return replace(step, pause_s=pause_s)
+def slow(step: Reply, pause_s: float, *, piece_chars: int = 0) -> Reply:
+    """Pause between the pieces of a stream; for people who watch, not for tests.
+
+    Parameters
+    ----------
+    step
+        The answer.
+    pause_s
+        From piece to piece; what sending takes is a part of it.
+    piece_chars
+        How long each piece is; by the length of the text when 0.
+
+    """
+    return replace(step, pause_s=pause_s, piece_chars=piece_chars)
 
 
 def truncated(text: str) -> Reply:

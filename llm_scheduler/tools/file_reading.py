@@ -8,6 +8,7 @@ import stat
 
 from llm_scheduler.errors import ToolError
 from llm_scheduler.tools.credentials import holds_private_key
+from llm_scheduler.tools.stopping import check_stop
 from llm_scheduler.tools.visible import show_name
 from llm_scheduler.tools.walk import Place, open_at, stat_at
 
@@ -36,6 +37,7 @@ def list_names(place: Place, *, limit: int) -> tuple[list[str], bool]:
         names: list[str] = []
         with os.scandir(descriptor) as entries:
             for entry in entries:
+                check_stop()
                 if len(names) >= limit:
                     return sorted(names), True
                 names.append(entry.name)
@@ -69,6 +71,7 @@ def read_file(place: Place, max_bytes: int) -> bytes:
             )
         chunks, n_bytes = [], 0
         while n_bytes <= max_bytes and (chunk := os.read(descriptor, _CHUNK_BYTES)):
+            check_stop()
             chunks.append(chunk)
             n_bytes += len(chunk)
     finally:

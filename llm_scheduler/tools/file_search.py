@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import re2
 from llm_scheduler.errors import ToolError
 from llm_scheduler.tools.credentials import word_set
 from llm_scheduler.tools.file_reading import TEMPORARY, list_names, read_file
+from llm_scheduler.tools.stopping import check_stop
 from llm_scheduler.tools.text_files import LONG_LINE_CHARS, read_text, redact_around, redact_text
 from llm_scheduler.tools.visible import show_text
 from llm_scheduler.tools.walk import Place, open_at, stat_at
@@ -23,6 +25,8 @@ from llm_scheduler.tools.workspace import Workspace
 MAX_ENTRIES = 20_000
 """Files and folders that one call looks at."""
 MAX_SEARCHED_BYTES = 100_000_000
+MAX_S = 20.0
+"""Seconds that one call looks, on a slow file system."""
 _MAX_FOLDER_NAMES = 20_000
 _MAX_DEPTH = 40
 _RE2_MEMORY_BYTES = 16 << 20
@@ -56,6 +60,19 @@ class Tally:
     n_unreadable: int = 0
     skipped: set[str] = field(default_factory=set)
     is_cut: bool = False
+    is_late: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _deadline: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._deadline = self.clock() + MAX_S
+
+    def may_go_on(self) -> bool:
+        """Whether there is time left; raises `Stopped` where nobody waits any more."""
+        check_stop()
+        if not self.is_late and self.clock() > self._deadline:
+            self.is_late = True
+        return not self.is_late
 
     def describe(self, max_read_bytes: int) -> str:
         """Say what was left out; empty when nothing was."""
@@ -73,7 +90,9 @@ class Tally:
         if self.skipped:
             names = ", ".join(sorted(self.skipped))
             notes.append(f"Not looked into: {names} (give one as path to do so).")
-        if self.is_cut:
+        if self.is_late:
+            notes.append(f"Stopped after {MAX_S:.0f} seconds; give a folder further down as path.")
+        elif self.is_cut:
             notes.append("Stopped at the limit; give a folder further down as path.")
         return " ".join(notes)
 
@@ -161,6 +180,8 @@ def _walk_folder(
     for name in names:
         if name.startswith((TEMPORARY, ".nfs")):
             continue
+        if not tally.may_go_on():
+            return
         if tally.n_entries >= MAX_ENTRIES:
             tally.is_cut = True
             return
@@ -243,6 +264,8 @@ def _search_file(workspace: Workspace, place: Place, regex: Any, tally: Tally) -
         return
     shown = redact_text(text)
     for i in found:
+        if not tally.may_go_on():
+            return
         # Not what is hidden: a search that finds it would tell what it is.
         hit = regex.search(shown[i])
         if hit is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field
 
 from llm_scheduler.errors import ToolError
@@ -22,6 +22,7 @@ from llm_scheduler.tools.file_search import (
     search_tree,
     walk_tree,
 )
+from llm_scheduler.tools.making_tools import make_tool
 from llm_scheduler.tools.text_files import read_text, redact_text
 from llm_scheduler.tools.visible import show_name, show_text
 from llm_scheduler.tools.walk import Place
@@ -98,12 +99,7 @@ def file_tools(workspace: Workspace, max_chars: int) -> list[BaseTool]:
         (read_file, ReadFile),
         (search_files, SearchFiles),
     ]
-    return [
-        StructuredTool.from_function(
-            func=func, name=func.__name__, description=schema.__doc__, args_schema=schema
-        )
-        for func, schema in tools
-    ]
+    return [make_tool(func, schema) for func, schema in tools]
 
 
 # -- reading ---------------------------------------------------------------------------
@@ -194,7 +190,8 @@ def list_folder(
         return workspace.shorten(top.path), shown
 
     name, rows = workspace.visit(path, look)
-    rest = tally.describe(workspace.max_read_bytes) if recursive or glob else ""
+    is_told = recursive or bool(glob) or tally.is_late
+    rest = tally.describe(workspace.max_read_bytes) if is_told else ""
     if tally.is_cut and not rest:
         rest = f"Only the first {MAX_ENTRIES:,} entries were looked at."
     if not rows:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Annotated
 
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool
 
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.engine.quantities import format_duration, format_memory
@@ -17,6 +18,7 @@ from llm_scheduler.errors import ToolError
 from llm_scheduler.tools.answers import clean_answer, cut_answer, make_answer
 from llm_scheduler.tools.learner_names import find_learner
 from llm_scheduler.tools.log_tools import known_logs
+from llm_scheduler.tools.making_tools import make_tool
 from llm_scheduler.tools.run_view import AttemptInfo, JobInfo, QueueRow, RunView
 from llm_scheduler.tools.visible import show_name
 
@@ -25,6 +27,8 @@ _ROW_CHARS = 90
 _SCRIPT_SHARE = 3
 _MAX_ATTEMPTS = 8
 _MAX_NAMED = 6
+_MAX_VARIABLES = 30
+_EXPORT = re.compile(r"^[ \t]*export[ \t]+(\w+=.*)$", re.MULTILINE)
 
 _Page = Annotated[int, "Page, from 1."]
 
@@ -33,7 +37,7 @@ def job_tools(run: RunView, max_chars: int) -> list[BaseTool]:
     """Return the tools that look at jobs."""
     jobs = _Jobs(run, max_chars)
     tools = (jobs.list_jobs, jobs.list_groups, jobs.job_details, jobs.show_queue)
-    return [StructuredTool.from_function(tool) for tool in tools]
+    return [make_tool(tool) for tool in tools]
 
 
 class _Jobs:
@@ -85,10 +89,12 @@ class _Jobs:
         ]
         logs = known_logs(self._run.logs(), job_id or "")
         parts += [f"log of job {job_id}: {file}" for file in logs]
+        kept = _read_script(self._run, job_id)
+        parts += _describe_environment(kept)
         text = make_answer("\n".join(map(show_name, parts)), self._max_chars)
-        if script and job_id:
+        if script and kept:
             room = min(self._max_chars - len(text), max(self._max_chars // _SCRIPT_SHARE, 500))
-            text += _script(self._run, job_id, room)
+            text += _show_script(kept, room)
         return text
 
     def show_queue(self, page: _Page = 1) -> str:
@@ -220,13 +226,28 @@ def _describe_attempts(attempts: Sequence[AttemptInfo]) -> list[str]:
     return lines
 
 
-def _script(run: RunView, job_id: str, room: int) -> str:
+def _read_script(run: RunView, job_id: str | None) -> str:
+    """Return the script of a job; empty when it is not kept."""
+    if job_id:
+        with suppress(ToolError):
+            return run.job_script(job_id).strip()
+    return ""
+
+
+def _describe_environment(script: str) -> list[str]:
+    """Return what a script sets for its programs, also where it is too long to be shown."""
+    found = _EXPORT.findall(script)
+    if not found:
+        return []
+    more = f" (the first {_MAX_VARIABLES})" if len(found) > _MAX_VARIABLES else ""
+    return [f"environment that its script sets{more}:", *(f"  {x}" for x in found[:_MAX_VARIABLES])]
+
+
+def _show_script(script: str, room: int) -> str:
     head = "\nscript:\n"
     if room <= len(head) + 100:
         return ""
-    with suppress(ToolError):
-        return head + make_answer(run.job_script(job_id).strip(), room - len(head))
-    return ""
+    return head + make_answer(script, room - len(head))
 
 
 def _queue_row(row: QueueRow) -> str:

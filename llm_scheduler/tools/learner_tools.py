@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool
 
 from llm_scheduler.tools.answers import make_answer
 from llm_scheduler.tools.learner_names import find_learner
+from llm_scheduler.tools.making_tools import make_tool
 from llm_scheduler.tools.run_view import LearnerInfo, RunView
 
 _Learner = Annotated[str, "'learner 3', its file, or 'job 12' for the learner of a job."]
@@ -50,7 +51,7 @@ def learner_tools(run: RunView, max_chars: int) -> list[BaseTool]:
             lines.append("The data are in the learner's file; this process has not loaded them.")
         return make_answer("\n".join(lines), max_chars)
 
-    return [StructuredTool.from_function(tool) for tool in (learner_source, learner_data)]
+    return [make_tool(tool) for tool in (learner_source, learner_data)]
 
 
 _BY_VALUE = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from llm_scheduler.logs.reader import LogReader
 from llm_scheduler.logs.redaction import MARGIN_BYTES, redact_lines, redact_part
 from llm_scheduler.logs.text import clean_line, cut_text
+from llm_scheduler.tools.stopping import check_stop
 
 DEADLINE_S = 20.0
 COUNT_S = 3.0
@@ -110,6 +111,7 @@ class Chunks:
     def __iter__(self) -> Iterator[bytes]:
         n_bytes = 0
         for chunk in self._reader.chunks():
+            check_stop()
             yield chunk
             n_bytes += len(chunk)
             if self._clock() > self._deadline:

@@ -26,6 +26,7 @@ from llm_scheduler.tools.log_pages import (
     cut_out,
     keep_ends,
 )
+from llm_scheduler.tools.stopping import check_stop
 
 MAX_HITS = 1000
 MAX_PATTERN_CHARS = 500
@@ -189,6 +190,7 @@ def _hits_in(
         counted = at
         if number < first_line:
             continue
+        check_stop()
         above = _lines_before(data, at)
         below = list(islice(_lines_after(data, stop), AROUND))
         line = _around(data[at:stop], found.start() - at, is_part=is_part)

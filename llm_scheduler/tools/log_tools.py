@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool
 
 from llm_scheduler.errors import LogError, ToolError
 from llm_scheduler.logs.reader import LogReader
 from llm_scheduler.tools.answers import cut_answer
 from llm_scheduler.tools.log_pages import LogPage, count_lines, read_page, read_tail
 from llm_scheduler.tools.log_search import MAX_HITS, LogHits, search
+from llm_scheduler.tools.making_tools import make_tool
 from llm_scheduler.tools.run_view import RunView
 from llm_scheduler.tools.visible import show_name, show_text
 
@@ -29,7 +30,7 @@ def log_tools(run: RunView, max_chars: int) -> list[BaseTool]:
     """Return the tools that read and search logs."""
     logs = _Logs(run, max_chars)
     tools = (logs.read_log, logs.search_log)
-    return [StructuredTool.from_function(tool) for tool in tools]
+    return [make_tool(tool) for tool in tools]
 
 
 class _Logs:

@@ -18,7 +18,7 @@ from llm_scheduler.errors import UsageError
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.widgets.chat_requests import Requests
 from llm_scheduler.widgets.chat_session import ChatSession
-from llm_scheduler.widgets.fallback_html import fallback_html
+from llm_scheduler.widgets.fallback_html import with_fallback
 from llm_scheduler.widgets.messages import Overview
 
 if TYPE_CHECKING:
@@ -113,10 +113,7 @@ class ChatPanel(anywidget.AnyWidget):
         return f"ChatPanel({self.manager.store.path.name.removesuffix('.failures.sqlite')!r})"
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
-        found = super()._repr_mimebundle_()
-        data, metadata = found if isinstance(found, tuple) else (found or {}, {})
-        text = {"text/plain": repr(self), "text/html": fallback_html(self.manager)}
-        return {**data, **text}, metadata
+        return with_fallback(super()._repr_mimebundle_(), repr(self), self.manager)
 
     def show_thread(self, thread_id: str) -> None:
         """Show a thread in every view; see ``thread_for`` of the manager for failures."""

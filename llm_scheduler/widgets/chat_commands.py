@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.errors import UsageError
+from llm_scheduler.widgets.thread_reading import say_aside
 
 if TYPE_CHECKING:
     from llm_scheduler.widgets.chat_requests import Requests
@@ -26,7 +27,7 @@ COMMANDS = {
 async def run_command(
     session: ChatSession, requests: Requests, thread_id: str, line: str
 ) -> dict[str, Any]:
-    """Carry out a typed command; what it says is shown in the thread and not kept.
+    """Carry out a typed command; what it says is kept in the thread, beside what the model knows.
 
     Raises
     ------
@@ -43,10 +44,7 @@ async def run_command(
     if name == "fix":
         return await requests.fix(rest.removeprefix("@"))
     text = await _answer(session, thread_id, name, rest.removeprefix("@"))
-    log = session.log(thread_id)
-    log.say("user", line.strip())
-    log.say("notice", text)
-    session.ask_flush()
+    await say_aside(session, thread_id, ("user", line.strip()), ("notice", text))
     return {"thread_id": thread_id}
 
 

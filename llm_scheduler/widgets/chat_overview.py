@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from llm_scheduler.managers.assistant import Assistant
     from llm_scheduler.tools.run_view import JobInfo
 
-MAX_GROUPS = 200
+MAX_GROUPS = 500
+WHOLE_GROUPS = 100
+"""The largest; of the others the panel has all only when somebody looks at them."""
 MAX_NAMES = 100
 MAX_EVIDENCE = 12
 MAX_TEXT_CHARS = 6_000
 JOBS_PER_PAGE = 50
 MAX_PROMPTS = 4
+UNTITLED = "New conversation"
 HOW_TO_CONFIGURE = (
     "There is no model, so answers come from the rules alone. To have one, set "
     "LLM_SCHEDULER_MODEL (for example to openai:gpt-4.1) and its key, or pass llm= to the run."
@@ -43,23 +46,26 @@ _LIVELY: frozenset[str] = frozenset({"running", "pending", "waiting"})
 _LOST: frozenset[str] = frozenset({"failed", "held"})
 
 
-def make_diagnosis(found: Diagnosis) -> DiagnosisView:
-    """Return a diagnosis as the panel shows it."""
+def make_diagnosis(found: Diagnosis, *, is_whole: bool = True) -> DiagnosisView:
+    """Return a diagnosis as the panel shows it; else its beginning, for a list of many."""
+    most_chars, most_lines = (MAX_TEXT_CHARS, MAX_EVIDENCE) if is_whole else (300, 1)
     return DiagnosisView(
         category=found.category,
         title=found.title,
-        explanation=found.explanation[:MAX_TEXT_CHARS],
+        explanation=found.explanation[:most_chars],
         confidence=found.confidence,
-        doubts=list(found.doubts[:6]),
+        doubts=list(found.doubts[:6]) if is_whole else [],
         source=found.source,
         evidence=[
             EvidenceLine(file=line.file, line=line.line, text=line.text[:1000])
-            for line in found.evidence[:MAX_EVIDENCE]
+            for line in found.evidence[:most_lines]
         ],
         remedies=[
             RemedyView(kind=r.kind, summary=r.summary, details=r.details[:MAX_TEXT_CHARS])
             for r in found.remedies[:8]
-        ],
+        ]
+        if is_whole
+        else [],
     )
 
 
@@ -72,6 +78,7 @@ def make_groups(
     changes: Sequence[Change],
     busy: set[str],
     seen: set[str],
+    looked_at: Collection[str] = (),
 ) -> list[GroupView]:
     """Return the groups with what is being done about each.
 
@@ -85,6 +92,8 @@ def make_groups(
         Threads in which a turn is under way.
     seen
         Threads that somebody has opened.
+    looked_at
+        Attempts about whose groups the model is being asked.
 
     """
     states = {job.fname: job.state for job in jobs}
@@ -95,19 +104,25 @@ def make_groups(
         for failure in failures
         if failure.held and failure.diagnosis is not None
     }
+    asked = {
+        group_key(failure.diagnosis)
+        for failure in failures
+        if failure.attempt in looked_at and failure.diagnosis is not None
+    }
     views = []
-    for group in groups[:MAX_GROUPS]:
+    for place, group in enumerate(groups[:MAX_GROUPS]):
         thread_id = thread_for_group(group.key)
         state = _state_of(
             group,
             {states[name] for name in group.learners if name in states},
             is_proposed=thread_id in proposed,
             is_changed=thread_id in changed,
-            is_busy=thread_id in busy,
+            is_busy=thread_id in busy or group.key in asked,
             is_held=group.key in held,
             is_seen=thread_id in seen,
         )
-        views.append(_group(group, thread_id, state))
+        is_whole = place < WHOLE_GROUPS or thread_id in seen
+        views.append(_group(group, thread_id, state, is_whole=is_whole))
     return views
 
 
@@ -133,7 +148,8 @@ def _state_of(
     return "new" if is_new else "diagnosed"
 
 
-def _group(group: FailureGroup, thread_id: str, state: GroupState) -> GroupView:
+def _group(group: FailureGroup, thread_id: str, state: GroupState, *, is_whole: bool) -> GroupView:
+    n_names = MAX_NAMES if is_whole else 10
     return GroupView(
         key=group.key,
         thread_id=thread_id,
@@ -142,12 +158,12 @@ def _group(group: FailureGroup, thread_id: str, state: GroupState) -> GroupView:
         count=group.count,
         state=state,
         n_known=group.n_known,
-        learners=list(group.learners[:MAX_NAMES]),
-        job_ids=list(group.job_ids[:MAX_NAMES]),
-        nodes=list(group.nodes[:MAX_NAMES]),
+        learners=list(group.learners[:n_names]),
+        job_ids=list(group.job_ids[:n_names]),
+        nodes=list(group.nodes[:n_names]),
         bad_node=group.bad_node or "",
         last_seen=group.last_seen.isoformat(),
-        diagnosis=make_diagnosis(group.representative),
+        diagnosis=make_diagnosis(group.representative, is_whole=is_whole),
     )
 
 
@@ -219,7 +235,7 @@ def make_threads(
     return [
         ThreadView(
             id=thread.id,
-            title=titles.get(thread.id) or thread.title or thread.id,
+            title=titles.get(thread.id) or thread.title or UNTITLED,
             kind=thread.kind,
             updated=thread.updated_at.isoformat(),
             tokens=thread.input_tokens + thread.output_tokens,
@@ -240,6 +256,7 @@ def make_overview(
     groups: Sequence[GroupView],
     jobs: Sequence[JobInfo],
     n_failures: int,
+    n_groups: int,
     n_pending: int,
     problem: str,
     yolo_changes: int,
@@ -251,6 +268,7 @@ def make_overview(
         run=assistant.run.name,
         n_jobs=n_jobs,
         n_failures=n_failures,
+        n_groups=n_groups,
         n_pending=n_pending,
         problem=problem,
         mode=assistant.mode,
@@ -274,7 +292,7 @@ def quick_prompts(groups: Sequence[GroupView], n_jobs: Mapping[str, int]) -> lis
     if n_failed == 1:
         prompts.append("Why did this job fail?")
     elif n_failed:
-        prompts.append(f"Why did these {n_failed} jobs fail?")
+        prompts.append(f"Why did these {n_failed:,} jobs fail?")
     elif groups:
         prompts.append("What failed so far, and is it fixed?")
     if any(group.state == "fix_proposed" for group in groups):

@@ -15,11 +15,13 @@ from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.managers.assistant import FIX_REQUEST
 from llm_scheduler.widgets.chat_overview import (
+    UNTITLED,
     make_groups,
     make_overview,
     make_threads,
 )
 from llm_scheduler.widgets.chat_views import make_change, undone_changes
+from llm_scheduler.widgets.foreign_turns import ForeignTurns
 from llm_scheduler.widgets.messages import GroupView, Overview, ThreadView
 
 if TYPE_CHECKING:
@@ -71,10 +73,12 @@ class Refresh:
         self._interval_s = INTERVAL_S
         self._known_groups: set[str] | None = None
         self._mode = ""
+        self._shown: Overview | None = None
         self._yolo_since = datetime.now(UTC)
         self.drafts: dict[str, str] = {}
         """Threads in which nothing was said yet, with their titles."""
         self.facts = Facts()
+        self.foreign = ForeignTurns()
 
     def count_jobs(self) -> dict[str, int]:
         """Return how many jobs there are by state."""
@@ -111,6 +115,9 @@ class Refresh:
 
     async def _update(self) -> None:
         session = self._session
+        if session.is_run_closed:  # looking would open it again
+            self._show_closed()
+            return
         assistant, problem = None, ""
         try:
             assistant = await session.assistant()
@@ -120,15 +127,28 @@ class Refresh:
         self.facts = facts
         problems = [session.manager.problem, problem, *facts.problems]
         self._note_undone(facts)
+        for thread_id in self.foreign.find(facts.threads, session.logs):
+            session.spawn(session.reload(thread_id))
         groups = self._groups(facts)
         self._interval_s = max(INTERVAL_S, len(groups) / GROUPS_PER_S)
+        overview = self._overview(assistant, facts, groups, " ".join(filter(None, problems)))
+        self._shown = overview
         session.stage.show(
             groups=[group.model_dump() for group in groups],
-            overview=self._overview(assistant, facts, groups, " ".join(filter(None, problems))),
+            overview=overview.model_dump(),
             threads=[view.model_dump() for view in self._threads(assistant, facts, groups)],
             changes=[make_change(c).model_dump() for c in facts.changes[: -MAX_CHANGES - 1 : -1]],
         )
         self._tell_new_groups(groups)
+
+    def _show_closed(self) -> None:
+        """Leave all as it was when the run was closed, and say so."""
+        session = self._session
+        if self._shown is not None:
+            mode = session.manager.mode
+            changes = {"is_closed": True, "mode": mode, "n_pending": 0}
+            closed = self._shown.model_copy(update=changes)
+            session.stage.show(overview=closed.model_dump())
 
     def _read(self, assistant: Assistant | None) -> Facts:
         """Read what there is; what can't be read is said and left out."""
@@ -181,6 +201,7 @@ class Refresh:
             changes=facts.changes,
             busy=self._session.busy,
             seen=self._session.seen | {thread.id for thread in facts.threads},
+            looked_at=self._session.manager.looked_at,
         )
 
     def _overview(
@@ -189,15 +210,16 @@ class Refresh:
         facts: Facts,
         groups: Sequence[GroupView],
         problem: str,
-    ) -> dict[str, object]:
+    ) -> Overview:
         manager = self._session.manager
         if assistant is None:
             return Overview(
                 n_failures=len(facts.failures),
+                n_groups=len(facts.groups),
                 n_pending=manager.n_pending,
                 problem=problem,
                 mode=manager.mode,
-            ).model_dump()
+            )
         if assistant.mode != self._mode:
             self._mode, self._yolo_since = assistant.mode, datetime.now(UTC)
         made = [c for c in facts.changes if c.by == "yolo" and c.made_at >= self._yolo_since]
@@ -206,10 +228,11 @@ class Refresh:
             groups=groups,
             jobs=facts.jobs,
             n_failures=len(facts.failures),
+            n_groups=len(facts.groups),
             n_pending=manager.n_pending,
             problem=problem,
             yolo_changes=len(made),
-        ).model_dump()
+        )
 
     def _threads(
         self, assistant: Assistant | None, facts: Facts, groups: Sequence[GroupView]
@@ -220,7 +243,7 @@ class Refresh:
         for name in real & self.drafts.keys():
             del self.drafts[name]
         drafts = [
-            ThreadView(id=name, title=title or "New conversation", kind="chat", updated="")
+            ThreadView(id=name, title=title or UNTITLED, kind="chat", updated="")
             for name, title in reversed(self.drafts.items())
         ]
         titles = {group.thread_id: group.title for group in groups}

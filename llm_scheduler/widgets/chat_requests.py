@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, nullcontext, suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from llm_scheduler.widgets.chat_views import edited_arguments, last_redone
 from llm_scheduler.widgets.completion import complete
 from llm_scheduler.widgets.export_html import export_html
 from llm_scheduler.widgets.log_viewer import LogViewer, known_logs
+from llm_scheduler.widgets.thread_reading import is_aside, say_aside
 
 if TYPE_CHECKING:
     from llm_scheduler.managers.assistant import Assistant
@@ -125,14 +126,18 @@ class Requests:
 
     async def _send(self, request: wire.Send) -> Data:
         await self._session.open_thread(request.thread_id)
-        if request.text.startswith("/"):
-            return await run_command(self._session, self, request.thread_id, request.text)
-        return await self.say(request.thread_id, request.text)
+        return await self._say(request.thread_id, request.text)
+
+    async def _say(self, thread_id: str, text: str) -> Data:
+        if text.startswith("/"):
+            await self._name(thread_id)
+            return await run_command(self._session, self, thread_id, text)
+        return await self.say(thread_id, text)
 
     async def say(self, thread_id: str, text: str) -> Data:
         """Say something in a thread, and come back when its turn has begun."""
         manager = self._session.manager
-        await self._assistant()  # be there when the first event comes
+        await self._name(thread_id)
 
         async def begin() -> None:
             # Only the first event: the turn goes on without this.
@@ -140,12 +145,19 @@ class Requests:
                 async for _ in events:
                     return
 
-        title = self._session.refresh.drafts.get(thread_id, "")
         await self._wait_for_start(self._session.spawn(begin()))
-        if title:
-            with suppress(LLMSchedulerError):
-                await self._rename(thread_id, title)
         return {"thread_id": thread_id}
+
+    async def _name(self, thread_id: str) -> None:
+        """Give a thread in which something will be said the name it got when it was made.
+
+        Before the first message, which would name it otherwise: nobody knows when that is
+        written, nor whether the list is read, and the draft forgotten, in between.
+        """
+        agent = (await self._assistant()).agent  # be there when the first event comes
+        title = self._session.refresh.drafts.get(thread_id, "")
+        if title:
+            await asyncio.to_thread(agent.rename, thread_id, title, may_make=True)
 
     async def _wait_for_start(self, task: asyncio.Task[Any]) -> bool:
         """Wait a moment for a task; says whether it is done, and raises what it raised."""
@@ -162,14 +174,23 @@ class Requests:
         places = [i for i, item in enumerate(log.items) if item.id == request.item_id]
         if not places or log.items[places[0]].role != "user":
             raise UsageError("This message is not in the conversation any more.")
-        # Counted from the end: what was said just now has another id in the thread.
-        later = sum(item.role == "user" for item in log.items[places[0] + 1 :])
-        agent = (await self._assistant()).agent
-        said = [x for x in await agent.history(request.thread_id) if x.role == "user"]
-        if len(said) > later:
-            await agent.take_back(request.thread_id, said[-1 - later].message_id)
+        await self._take_back(request.thread_id, log.items[places[0] :])
         log.remove_from(request.item_id)
-        return await self.say(request.thread_id, request.text)
+        return await self._say(request.thread_id, request.text)
+
+    async def _take_back(self, thread_id: str, items: Sequence[wire.Item]) -> None:
+        """Take the last entries of a thread out of what the model knows, and out of the rest."""
+        assistant = await self._assistant()
+        history = await assistant.history(thread_id)
+        # Counted from the end: what was said just now has another id in the thread.
+        n_said = sum(item.role == "user" and not is_aside(item) for item in items)
+        said = [place for place, entry in enumerate(history) if entry.role == "user"]
+        n_left = len(history)
+        if n_said and len(said) >= n_said:
+            n_left = said[-n_said]
+            await assistant.agent.take_back(thread_id, history[n_left].message_id)
+        asides = [item.id for item in items if is_aside(item)]
+        await asyncio.to_thread(assistant.asides.take_back, thread_id, n_left, asides)
 
     async def _stop(self, request: wire.Stop) -> Data:
         return {"was_busy": self._session.manager.cancel_turn(request.thread_id)}
@@ -238,8 +259,7 @@ class Requests:
                 return
             if log.items and log.items[-1].role in ("assistant", "error"):
                 return  # it was said in the thread
-            log.say("notice", result.text)
-            session.ask_flush()
+            await say_aside(session, thread_id, ("notice", result.text))
 
         await self._wait_for_start(session.spawn(fix()))
         return {"thread_id": thread_id}
@@ -276,13 +296,17 @@ class Requests:
             session.refresh.drafts[thread_id] = request.title.strip()
             session.log(thread_id).is_loaded = True
         elif request.action == "rename":
-            if thread_id in session.refresh.drafts:
+            is_draft = thread_id in session.refresh.drafts
+            if is_draft:
                 session.refresh.drafts[thread_id] = request.title.strip()
-            else:
+            # A draft may have become a thread since the list was read.
+            with suppress(UsageError) if is_draft else nullcontext():
                 await self._rename(thread_id, request.title)
         else:
             if session.refresh.drafts.pop(thread_id, None) is None:
-                await (await self._assistant()).agent.delete(thread_id)
+                assistant = await self._assistant()
+                await assistant.agent.delete(thread_id)
+                await asyncio.to_thread(assistant.asides.clear, thread_id)
             session.forget(thread_id)
         await session.refresh.now()
         return {"thread_id": thread_id}
@@ -310,7 +334,7 @@ class Requests:
     # -- looking ----------------------------------------------------------------------------
 
     async def _read_log(self, request: wire.ReadLog) -> Data:
-        assistant = await self._assistant()
+        assistant = await self._session.last_assistant()
 
         def read() -> wire.LogPage:
             path = known_logs(assistant).check(request.file)
@@ -328,7 +352,7 @@ class Requests:
         return page.model_dump()
 
     async def _search_log(self, request: wire.SearchLog) -> Data:
-        assistant = await self._assistant()
+        assistant = await self._session.last_assistant()
 
         def search() -> wire.LogPage:
             path = known_logs(assistant).check(request.file)
@@ -339,11 +363,11 @@ class Requests:
         return (await asyncio.to_thread(search)).model_dump()
 
     async def _complete(self, request: wire.Complete) -> Data:
-        assistant = await self._assistant()
+        assistant = await self._session.last_assistant()
         return {"choices": await asyncio.to_thread(complete, request.text, assistant)}
 
     async def _find_jobs(self, request: wire.FindJobs) -> Data:
-        assistant = await self._assistant()
+        assistant = await self._session.last_assistant()
 
         def find() -> list[wire.JobView]:
             jobs = make_jobs(assistant.run.jobs(), assistant.failures())

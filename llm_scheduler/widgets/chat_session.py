@@ -23,14 +23,14 @@ from llm_scheduler.agent.loop import AgentLoop
 from llm_scheduler.agent.threads import check_thread_id
 from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.widgets.chat_refresh import Refresh
-from llm_scheduler.widgets.chat_views import make_approval, make_items
-from llm_scheduler.widgets.conversation_log import ConversationLog
+from llm_scheduler.widgets.chat_views import make_approval
+from llm_scheduler.widgets.conversation_log import TRAIT_CHARS, ConversationLog
 from llm_scheduler.widgets.messages import (
     ApprovalView,
-    BusyChanged,
     Conversation,
     Notification,
 )
+from llm_scheduler.widgets.thread_reading import read_thread
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -43,6 +43,8 @@ GATHER_S = 0.05
 """Pieces of text are sent together this often: Jupyter drops messages of a faster stream."""
 MAX_OPEN = 4
 """Threads that are kept up to date in the browser."""
+OTHERS_CHARS = 3_000
+"""Of each open thread but the one opened last; all go over the wire when a turn ends."""
 LOOK_S = 2.0
 """How often it is looked for what another shell has proposed or decided."""
 PATIENCE_S = 3.0
@@ -183,6 +185,15 @@ class ChatSession:
         return found
 
     @property
+    def is_run_closed(self) -> bool:
+        """Whether the agent was closed with the run; whoever says something opens it again."""
+        return self._assistant is not None and not self.manager.has_assistant
+
+    async def last_assistant(self) -> Assistant:
+        """Return the agent to look at the run with, closed or not; see `assistant`."""
+        return self._assistant if self._assistant is not None else await self.assistant()
+
+    @property
     def is_joined(self) -> bool:
         """Whether there is an agent that is listened to."""
         return self._assistant is not None
@@ -193,8 +204,10 @@ class ChatSession:
             threads = await asyncio.to_thread(assistant.threads)
             if threads:  # after a restart of the kernel one goes on where one was
                 self.stage.suggest(threads[0].id)
+                # Before anything is loaded for turns, which would keep it waiting.
+                await self.open_thread(threads[0].id)
             if assistant.model_name:
-                self._warm_up("chat")
+                self._warm_up()
         self.refresh.ask()
         while True:
             await asyncio.sleep(LOOK_S)
@@ -210,6 +223,7 @@ class ChatSession:
     def _take(self, event: Event) -> None:
         log = self.log(event.thread_id)
         log.take(event)
+        self.refresh.foreign.note_own(log.thread_id)
         if isinstance(event, ApprovalWanted | ApprovalSettled):
             self._note(event.approval)
             self.refresh.ask()
@@ -247,7 +261,7 @@ class ChatSession:
 
         The rules propose without a turn, and other shells use the same files.
         """
-        if self._assistant is None:
+        if self._assistant is None or self.is_run_closed:
             return
         desk = self._assistant.desk
         now = {a.id: a for a in await asyncio.to_thread(desk.pending)}
@@ -291,8 +305,8 @@ class ChatSession:
     async def open_thread(self, thread_id: str, before: str = "") -> Conversation:
         """Load a thread, keep it up to date from now on, and return its newest part."""
         check_thread_id(thread_id)
-        self._warm_up(thread_id)
         log = await self.load(thread_id)
+        self._warm_up()
         self.opened[thread_id] = None
         self.opened.move_to_end(thread_id)
         while len(self.opened) > MAX_OPEN:
@@ -304,16 +318,18 @@ class ChatSession:
         self._show_conversations()
         return log.whole(before)
 
-    def _warm_up(self, thread_id: str) -> None:
+    def _warm_up(self) -> None:
         """Load LangGraph while the user is still writing; it takes seconds."""
+        if self._is_warm or self._assistant is None or self.is_run_closed:
+            return
+        self._is_warm = True
+        agent = self._assistant.agent
 
         async def load() -> None:
-            with suppress(LLMSchedulerError):
-                await (await self.assistant()).history(thread_id)
+            with suppress(LLMSchedulerError):  # whoever says something is told
+                await agent.warm_up()
 
-        if not self._is_warm:
-            self._is_warm = True
-            self.spawn(load())
+        self.spawn(load())
 
     async def load(self, thread_id: str) -> ConversationLog:
         """Return the log of a thread with all that is kept of it.
@@ -328,13 +344,10 @@ class ChatSession:
         async with self._loading.setdefault(thread_id, asyncio.Lock()):
             if not log.is_loaded:
                 assistant = await self.assistant()
-                known = {thread.id for thread in await asyncio.to_thread(assistant.threads)}
-                # Asking for history loads LangGraph, which takes seconds.
-                history = await assistant.history(thread_id) if thread_id in known else []
-                items, approvals = make_items(history, self._view)
+                items, approvals, late = await read_thread(assistant, thread_id, self._view)
                 log.load(items, approvals)
                 # What the rules have proposed is in no message.
-                for approval in await asyncio.to_thread(assistant.pending, thread_id):
+                for approval in (*late, *await asyncio.to_thread(assistant.pending, thread_id)):
                     log.show_approval(approval)
         return log
 
@@ -371,17 +384,15 @@ class ChatSession:
             if events is None or thread_id not in self.opened:
                 continue
             self.stage.publish(events)
-            # A page that is loaded in the middle of a turn has to see that one is going on.
-            has_turned = any(isinstance(event, BusyChanged) for event in events.events)
-            is_to_be_kept |= has_turned or not log.is_busy
+            # Not in the middle of a turn: a page that is loaded then sees in the list of
+            # threads that one is going on, and asks for all of it.
+            is_to_be_kept |= not log.is_busy
         if is_to_be_kept:
             self._show_conversations()
 
     def _show_conversations(self) -> None:
+        opened = [name for name in self.opened if name in self.logs]
+        room = {name: TRAIT_CHARS if name == opened[-1] else OTHERS_CHARS for name in opened}
         self.stage.show(
-            conversations={
-                thread_id: self.logs[thread_id].finished().model_dump()
-                for thread_id in self.opened
-                if thread_id in self.logs
-            }
+            conversations={x: self.logs[x].finished(room[x]).model_dump() for x in opened}
         )

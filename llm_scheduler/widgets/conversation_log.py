@@ -42,8 +42,8 @@ from llm_scheduler.widgets.messages import (
     ToolCallView,
 )
 
-PAGE_ITEMS = 200
-TRAIT_CHARS = 24_000
+PAGE_ITEMS = 100
+TRAIT_CHARS = 16_000
 """Of the newest entries; the rest of a thread is asked for."""
 _JUMP = 1000
 """Added to the count where a view must ask for the whole anew."""
@@ -115,9 +115,11 @@ class ConversationLog:
         role: Literal["user", "assistant", "notice", "error"],
         text: str,
         approvals: Sequence[str] = (),
+        item_id: str = "",
     ) -> None:
         """Add a whole entry."""
-        self._add(Item(id=self._new_id(role), role=role, text=text, approvals=list(approvals)))
+        name = item_id or self._new_id(role)
+        self._add(Item(id=name, role=role, text=text, approvals=list(approvals)))
 
     def show_approval(self, approval: Approval) -> None:
         """Show a change that was proposed, decided or undone."""
@@ -194,12 +196,12 @@ class ConversationLog:
             end = next((i for i, item in enumerate(self.items) if item.id == before), 0)
         return self._part(max(0, end - PAGE_ITEMS), end)
 
-    def finished(self) -> Conversation:
+    def finished(self, max_chars: int = TRAIT_CHARS) -> Conversation:
         """Return the newest entries that nothing is added to any more, of a bounded size."""
         end = len(self.items)
         while end and not self.items[end - 1].is_final:
             end -= 1
-        begin, room = end, TRAIT_CHARS
+        begin, room = end, max_chars
         while begin and end - begin < PAGE_ITEMS:
             room -= self._size(self.items[begin - 1])
             if room < 0 and begin < end:

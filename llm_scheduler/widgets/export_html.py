@@ -88,25 +88,31 @@ def _call(call: ToolCallView) -> str:
 
 
 def _card(view: ApprovalView) -> str:
-    state = "undone" if view.undone else _STATUS[view.status]
+    kind, state = ("undone", "undone") if view.undone else (view.status, _STATUS[view.status])
     rows = [
-        f"<p><strong>{_text(view.summary)}</strong> ({state})</p>",
-        f"<p>{_text(view.reason)}</p>" if view.reason else "",
-        f"<p>Risk: {_text(view.risk)}</p>" if view.risk else "",
-        f"<p>{_text(view.message)}</p>" if view.message else "",
-        _diff(view.diff),
-    ]
-    return f'<div class="card">{"".join(rows)}</div>'
+        f"<dt>{name}</dt><dd>{_text(text)}</dd>"
+        for name, text in (
+            ("Reason", view.reason), ("Risk", view.risk), ("Said", view.message),
+        )
+        if text
+    ]  # fmt: skip
+    return (
+        f'<div class="card"><p><strong>{_text(view.summary)}</strong> '
+        f'<span class="state {kind}">{state}</span></p>'
+        f"{'<dl>' + ''.join(rows) + '</dl>' if rows else ''}{_diff(view.diff)}</div>"
+    )
 
 
 def _diff(diff: str) -> str:
+    """Return a diff, each line an element that reaches from edge to edge."""
     lines = []
-    for line in diff.splitlines():
-        kind = _KINDS.get(line[:1], "")
-        if line.startswith(("+++ ", "--- ")):
-            kind = "file"
-        lines.append(f'<span class="{kind}">{_text(line)}</span>' if kind else _text(line))
-    return f'<pre class="diff">{chr(10).join(lines)}</pre>' if lines else ""
+    is_head = True
+    # Only line feeds end a line of a diff; others are shown as what they are.
+    for line in diff.removesuffix("\n").split("\n") if diff else ():
+        is_head = is_head and not line.startswith("@@")
+        kind = "file" if is_head else _KINDS.get(line[:1], "same")
+        lines.append(f'<span class="{kind}">{_text(line) or " "}</span>')
+    return f'<pre class="diff"><code>{"".join(lines)}</code></pre>' if lines else ""
 
 
 # -- Markdown ----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.widgets import failure_html
 from llm_scheduler.widgets.chat_button import ChatButton
 from llm_scheduler.widgets.failure_html import counted
+from llm_scheduler.widgets.fallback_html import with_fallback
 
 INTERVAL_S = 0.25
 """Shortest time between two drawings."""
@@ -104,6 +105,9 @@ class FailuresPanel(ipywidgets.VBox):
     def __repr__(self) -> str:
         n_groups, n_failures = self._counts
         return f"FailuresPanel({counted(n_groups, 'cause')}, {counted(n_failures, 'failure')})"
+
+    def _repr_mimebundle_(self, **_: Any) -> Any:
+        return with_fallback(super()._repr_mimebundle_(), repr(self), self._manager)
 
     def refresh(self) -> None:
         """Show the manager's present state at once."""

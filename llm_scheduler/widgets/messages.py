@@ -107,9 +107,13 @@ class Overview(_Message):
     n_jobs: dict[str, int] = Field(default_factory=dict)
     """Jobs by state."""
     n_failures: int = 0
+    n_groups: int = 0
+    """Of all; the largest are in the trait."""
     n_pending: int = 0
     """Diagnoses under way."""
     problem: str = ""
+    is_closed: bool = False
+    """Whether the run was closed: nothing is followed until somebody says something."""
     mode: PanelMode = "approve"
     model: str = ""
     """Name of the model; empty without one."""
@@ -481,6 +485,9 @@ class LogLine(_Message):
     offset: int
     text: str
     is_cut: bool = False
+    """Whether the line is too long for one piece, and goes on in the next."""
+    is_rest: bool = False
+    """Whether this goes on with the line of the piece before it."""
 
 
 class LogPage(_Message):
@@ -493,7 +500,9 @@ class LogPage(_Message):
     size: int = 0
     """Of the file in bytes; it may grow."""
     found: int = -1
-    """Offset of the line that was searched for; -1 when there is none."""
+    """Offset of the line, or piece of one, that was searched for; -1 when there is none."""
+    after: int = -1
+    """Where to search for the next one; -1 when none was found."""
     is_searching: bool = False
     """Whether the search stopped before the end, at `end`, to be gone on with."""
     problem: str = ""

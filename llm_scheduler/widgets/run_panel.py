@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
 
 from llm_scheduler.widgets.failures import FailureSource, failures_panel
+from llm_scheduler.widgets.fallback_html import Row, with_fallback
 
 
-def run_panel(engine_panel: ipywidgets.Widget, llm_manager: FailureSource) -> RunPanel:
-    """Return the engine's panel with the failures of its run below."""
-    return RunPanel([engine_panel, failures_panel(llm_manager)])
+def run_panel(
+    engine_panel: ipywidgets.Widget,
+    llm_manager: FailureSource,
+    rows: Callable[[], Sequence[Row]] = tuple,
+) -> RunPanel:
+    """Return the engine's panel with the failures of its run below.
+
+    Parameters
+    ----------
+    engine_panel
+        The engine's.
+    llm_manager
+        The manager of the run's failures.
+    rows
+        Returns what each job does, for places where widgets can't be shown.
+
+    """
+    panel = RunPanel([engine_panel, failures_panel(llm_manager)])
+    panel.describe(llm_manager, rows)
+    return panel
 
 
 class RunPanel(ipywidgets.VBox):
     """Two panels, one above the other; ``close()`` ends both."""
 
     _skip_once = False
+    _source: tuple[FailureSource, Callable[[], Sequence[Row]]] | None = None
+
+    def describe(self, manager: FailureSource, rows: Callable[[], Sequence[Row]]) -> None:
+        """Say what is told about the run where widgets can't be shown."""
+        self._source = manager, rows
 
     def was_shown(self) -> None:
         """Do not show it once more when it is the value of the cell that has shown it."""
@@ -29,8 +53,20 @@ class RunPanel(ipywidgets.VBox):
             return
         from IPython import display
 
-        data = self._repr_mimebundle_()
-        display.display(data, raw=True)  # type: ignore[no-untyped-call]
+        data, metadata = self._repr_mimebundle_()
+        display.display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = super()._repr_mimebundle_()
+        if self._source is None:
+            return found, {}
+        manager, rows = self._source
+        return with_fallback(found, repr(self), manager, rows())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can't be shown any more."""
+        return self.comm is None
 
     def __repr__(self) -> str:
         return f"RunPanel({self.children[1]!r})"

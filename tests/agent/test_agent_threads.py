@@ -299,6 +299,8 @@ async def test_titles_and_deleting(model: ScriptedModel, talk_with: MakeTalk) ->
     assert end_of(await talk.say("Hi")).text == "Hello."
     with pytest.raises(UsageError, match="no thread"):
         talk.agent.rename("other", "x")
+    talk.agent.rename("other", "My own", may_make=True)
+    assert talk.agent.threads()[0].title == "My own"
 
 
 @pytest.mark.parametrize(("message", "thread"), [("", "t"), ("x" * 200_000, "t"), ("hi", " ")])

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from llm_scheduler.agent import diagnosing
 from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.database import AgentDatabase
 from llm_scheduler.agent.diagnosing import FIRST_REST_S, LONGEST_REST_S, ModelDiagnoser
+from llm_scheduler.agent.diagnosis_claims import LEASE_S, Claim, DiagnosisClaims
 from llm_scheduler.agent.judging import join_opinions
 from llm_scheduler.agent.retries import Patience
 from llm_scheduler.config import LLMSettings
@@ -128,6 +130,80 @@ async def test_it_survives_a_restart_and_other_kernels_share_it(
     assert await again.is_known(KEY)
     assert await again.diagnose(KEY, make_failure(tmp_path), run) == first
     assert again.n_asked == 0
+
+
+async def test_of_two_kernels_that_ask_at_the_same_time_one_pays(
+    model: ScriptedModel,
+    make: Make,
+    run: KnownRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
+    gate = hold(answer(make_answer()))
+    model.script(gate)
+    one, other = make(), make()
+    first = asyncio.create_task(one.diagnose(KEY, make_failure(tmp_path), run))
+    await asyncio.to_thread(gate.reached.wait)
+    waits = asyncio.Event()
+    loop, take = asyncio.get_running_loop(), Claim.take
+
+    def try_to_take(claim: Claim) -> bool:
+        is_ours = take(claim)
+        loop.call_soon_threadsafe(waits.set)
+        return is_ours
+
+    monkeypatch.setattr(Claim, "take", try_to_take)
+    second = asyncio.create_task(other.diagnose(KEY, make_failure(tmp_path, "18"), run))
+    await waits.wait()
+    gate.release()
+    found = [await first, await second]
+    assert [d and d.job_id for d in found] == ["17", "18"]
+    assert (one.n_asked, other.n_asked, other.n_answers) == (1, 0, 0)
+
+
+async def test_when_the_one_who_asks_gives_up_the_other_asks(
+    model: ScriptedModel,
+    make: Make,
+    run: KnownRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
+    gate = hold(say("too late"), after_chars=3)
+    model.script(gate, answer(make_answer()))
+    one, other = make(), make()
+    first = asyncio.create_task(one.diagnose(KEY, make_failure(tmp_path), run))
+    await asyncio.to_thread(gate.reached.wait)
+    second = asyncio.create_task(other.diagnose(KEY, make_failure(tmp_path), run))
+    first.cancel()
+    assert (await second) is not None
+    gate.release()
+
+
+def test_a_claim_of_a_process_that_was_killed_ends(tmp_path: Path) -> None:
+    database = AgentDatabase(tmp_path / "agent.sqlite")
+    now = 1000.0
+    claims = DiagnosisClaims(database, "m", now=lambda: now)
+    killed, mine = claims.make(KEY), claims.make(KEY)
+    assert killed.take()
+    assert killed.take(), "it is kept alive"
+    assert not mine.take()
+    claims.make(KEY).release()
+    assert not mine.take(), "nobody else can give it up"
+    assert claims.make("other:group").take()
+    assert DiagnosisClaims(database, "other model").make(KEY).take()
+    now += LEASE_S - 1
+    assert not mine.take()
+    now += 1
+    assert mine.take()
+    assert not killed.take()
+    now -= 500  # the clock was put back
+    assert killed.take()
+    killed.release()
+    assert not killed.take(), "a renewal that comes late takes nothing"
+    assert mine.take()
+    database.close()
 
 
 async def test_another_model_and_another_group_are_asked_anew(

@@ -72,3 +72,40 @@ async def test_planted_secrets_reach_no_request(
         assert [secret for secret in planted if secret in sent] == []
     assert [secret for secret in planted if secret in kept] == []
     assert "[redacted]" in model.requests[0].last_text
+
+
+async def test_the_key_in_use_is_in_no_prompt_and_no_diagnosis(
+    model: ScriptedModel, settings_for: Any, tmp_path: Path
+) -> None:
+    key = "corp own key 55 abc"  # of no known form
+    good = tmp_path / "good.out"
+    good.write_text(f"step 1\nasked with {key}\nsaved\n")
+    cut = "x" * 290  # so that what is cut would leave half of it
+    failure = make_failure(
+        tmp_path,
+        log=f"asked with {key}\n{LOG}RuntimeError: server refused {key} today\n",
+        record={"reason": f"{cut}{key}", "partition": key},
+        job_name=f"fit {key}",
+        killed_because=f"{cut}{key}",
+    )
+    run = KnownRun(tmp_path, good_logs=(str(good),))
+    echo = make_answer(
+        title=f"The server refused {key}",
+        evidence=[quote("RuntimeError: server refused [redacted] today")],
+    )
+    model.script(say(f"I know {key}"), answer(echo))
+    database = AgentDatabase(tmp_path / "agent.sqlite")
+    diagnoser = ModelDiagnoser(settings_for(model, api_key=key), database, budget=None)
+    diagnosis = await diagnoser.diagnose("k", failure, run)
+    again = await diagnoser.diagnose("k", failure, run)
+    await diagnoser.close()
+    database.close()
+    for request in model.requests:
+        assert "server refused [redacted] today" in request.text
+        assert "corp own" not in request.text
+    assert diagnosis is not None
+    assert diagnosis.title == "The server refused [redacted]"
+    assert diagnosis.evidence[0].text.endswith("RuntimeError: server refused [redacted] today")
+    assert again == diagnosis
+    assert "corp own" not in diagnosis.model_dump_json()
+    assert b"corp own" not in (tmp_path / "agent.sqlite").read_bytes()

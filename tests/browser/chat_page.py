@@ -60,6 +60,25 @@ Path("{name}-blocked").touch()
 while not Path("{name}-go").exists():
     time.sleep(0.01)
 """
+EXPLANATION = """\
+`norm` divides by the **sum of its weights**, and that sum is zero:
+
+```python
+def norm(x):
+    weights = [0.0, 0.0]  # adds up to nothing
+    return x / sum(weights)  # so this is a division by zero
+```
+
+It fails at every point, so another start can't help:
+
+| learner | points | fails at | memory |
+|---|---:|---|---:|
+| `panel-a.pickle` | 0 | x = -1.0 | 0.2 GB |
+| `panel-b.pickle` | 0 | x = 1.0 | 0.2 GB |
+
+1. Give the weights a sum that is not zero.
+2. Start the held learners again.
+"""
 DIAGNOSIS: dict[str, Any] = {
     "category": "numerical_error",
     "title": TITLE,
@@ -70,13 +89,24 @@ DIAGNOSIS: dict[str, Any] = {
     "remedies": [],
 }
 RUN_LIMIT_MS = 90_000
+FRONTEND = Path(__file__).parents[2] / "frontend"
+AXE = FRONTEND / "node_modules" / "axe-core" / "axe.min.js"
+if not AXE.exists():
+    # An old one, which does not know colours that are mixed: nothing is said about contrast.
+    AXE = Path(str(files("axe_core_python"))) / "axe.min.js"
 
 
 class Talker:
-    """What the model says: ``mend FILE ...`` changes files, ``recite N`` says a text."""
+    """What the model says.
+
+    ``mend FILE ...`` changes files, ``explain FILE`` reads it and talks, ``recite N`` says
+    one of the texts.
+    """
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.new_text = NEW
+        self.reason = REASON
         self.gates: dict[str, Gate] = {}
         """Steps for messages that contain their name."""
 
@@ -89,20 +119,24 @@ class Talker:
                 return gate
         if recited := re.search(r"recite (\d+)", said):
             return say(self.texts[int(recited[1])])
-        return _mend(re.findall(r"\S+\.py", said), results)
+        if explained := re.search(r"explain (\S+[.]py)", said):
+            look = call_tools(tool("read_file", path=explained[1]), text="I look at the code.")
+            return say(EXPLANATION) if results else look
+        # In the thread of a failure its facts, which name other files, follow what was said.
+        named = re.search(r"mend((?: \S+\.py)+)", said)
+        return self._mend(named[1].split() if named else [], results)
 
-
-def _mend(files: Sequence[str], results: Sequence[str]) -> Any:
-    if not files:
-        return say("Nothing to do.")
-    if not results:
-        reads = [tool("read_file", path=file) for file in files]
-        return call_tools(*reads, text="I look at **norm**.")
-    if len(results) == len(files):
-        change = {"old_text": OLD, "new_text": NEW, "reason": REASON}
-        return call_tools(*(tool("replace_text", path=file, **change) for file in files))
-    n_done = sum("Done" in result for result in results)
-    return say(f"{n_done} of {len(files)} changes made.")
+    def _mend(self, files: Sequence[str], results: Sequence[str]) -> Any:
+        if not files:
+            return say("Nothing to do.")
+        if not results:
+            reads = [tool("read_file", path=file) for file in files]
+            return call_tools(*reads, text="I look at **norm**.")
+        if len(results) == len(files):
+            change = {"old_text": OLD, "new_text": self.new_text, "reason": self.reason}
+            return call_tools(*(tool("replace_text", path=file, **change) for file in files))
+        n_done = sum("Done" in result for result in results)
+        return say(f"{n_done} of {len(files)} changes made.")
 
 
 class ChatPage:
@@ -131,19 +165,28 @@ class ChatPage:
 
     def start(self, physics: str = SOURCE) -> None:
         """Write the notebook and run it until the model has explained the failure."""
+        self.open(physics)
+        self.run()
+
+    def open(self, physics: str, run: str = RUN) -> None:
+        """Write the notebook and open it."""
         self.path(f"{self.name}_physics.py").write_text(physics)
-        run = RUN.format(name=self.name, base_url=self.model.base_url)
+        run = run.format(name=self.name, base_url=self.model.base_url)
         cells = (run, "ls.chat_widget(run)", BLOCK.format(name=self.name))
         self.lab.write_notebook(f"{self.name}.ipynb", *cells)
         self.browser.page.set_default_timeout(RUN_LIMIT_MS)
         self.browser.open_notebook(f"{self.name}.ipynb")
-        self.run()
 
     def run(self) -> None:
+        """Run the cells with the run and the panel, and wait for the failures."""
+        self.run_cells()
+        self.panel.get_by_role("tab", name=re.compile("Failures [(][1-9]")).wait_for()
+
+    def run_cells(self) -> None:
         """Run the cells with the run and the panel."""
         self.browser.run_cell(0)
         self.browser.run_cell(1)
-        self.panel.get_by_role("tab", name=re.compile("Failures [(][1-9]")).wait_for()
+        self.panel.wait_for()
 
     def reload(self) -> None:
         """Save the notebook and load the page again."""
@@ -173,12 +216,17 @@ class ChatPage:
         box.fill(text)
         box.press("Enter")
 
-    def find_barriers(self) -> list[str]:
-        """Return what axe has against the panel as it is now."""
+    def find_barriers(self, *rules: str) -> list[str]:
+        """Return what axe has against the panel as it is now, by all rules or these."""
         page = self.browser.page
         if not page.evaluate("'axe' in window"):
-            page.evaluate((files("axe_core_python") / "axe.min.js").read_text())
-        found = page.evaluate("axe.run('.lm-panel', {resultTypes: ['violations']})")
+            page.evaluate(AXE.read_text())
+            # It takes what is in a page's body for hidden when that has no height.
+            page.evaluate("document.body.style.minHeight = '100vh'")
+        options = {"preload": False, **({"runOnly": list(rules)} if rules else {})}
+        found = page.evaluate("options => axe.run('.lm-panel', options)", options)
+        # Otherwise it has looked at nothing.
+        assert found["passes"]
         return [
             f"{violation['id']}: {node['html'][:200]}: {node['failureSummary']}"
             for violation in found["violations"]
@@ -188,6 +236,11 @@ class ChatPage:
     def path(self, name: str) -> Path:
         """Return a file beside the notebook."""
         return self.lab.folder / name
+
+    def write(self, *names: str) -> None:
+        """Write modules that can be mended."""
+        for name in names:
+            self.path(name).write_text(SOURCE)
 
     def wait(self, condition: Callable[[], bool], what: str = "") -> None:
         """Wait until a condition holds, while the page goes on."""

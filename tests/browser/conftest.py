@@ -1,19 +1,77 @@
+"""One server, one browser and one run with a panel, shared by all tests of this folder."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.browser.lab import Browser, Lab, open_browser, running_lab
+from tests.browser.chat_page import TITLE, ChatPage, opened
+from tests.browser.lab import Browser, Lab, open_browser, running_chromium, running_lab
+
+TEST_LIMIT_S = 300
 
 
-@pytest.fixture(scope="session")
-def lab(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End a test that hangs: not all that is asked of a browser has a time limit of its own."""
+    if Path(__file__).parent not in item.path.parents:  # hooks of a folder see all tests
+        return (yield)
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"{item.name} took longer than {TEST_LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(TEST_LIMIT_S)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# Not of the session: while Playwright runs, no test can have an event loop of its own.
+@pytest.fixture(scope="package")
+def chromium(chromium_path: str) -> Iterator[Any]:
+    with running_chromium(chromium_path) as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="package")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with running_lab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
 
 @pytest.fixture
-def browser(chromium_path: str, lab: Lab) -> Iterator[Browser]:
-    with open_browser(chromium_path, lab) as browser:
+def browser(chromium: Any, lab: Lab) -> Iterator[Browser]:
+    with open_browser(chromium, lab) as browser:
         yield browser
+
+
+@pytest.fixture(scope="package")
+def shared_chat(chromium: Any, lab: Lab) -> Iterator[ChatPage]:
+    with open_browser(chromium, lab) as browser, opened(browser, lab, "panel") as chat:
+        chat.start()
+        # The rules' word comes first, and the model's takes its place.
+        chat.panel.locator(".lm-group", has_text=TITLE).wait_for()
+        yield chat
+
+
+@pytest.fixture
+def chat(shared_chat: ChatPage) -> ChatPage:
+    """Provide the panel of a run whose two jobs failed; many tests use it, one after another."""
+    shared_chat.browser.errors.clear()
+    return shared_chat
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Provide where pictures go; LLM_SCHEDULER_PICTURES names a folder in which they stay."""
+    folder = Path(os.environ.get("LLM_SCHEDULER_PICTURES") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -37,6 +37,7 @@ CHROMIUM_ARGS = [
     "--no-first-run",
     "--disable-domain-reliability",
     "--metrics-recording-only",
+    "--disable-smooth-scrolling",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 
@@ -190,23 +191,32 @@ class Browser:
 
 
 @contextlib.contextmanager
-def open_browser(chromium_path: str, lab: Lab) -> Iterator[Browser]:
-    """Open a page in a real Chromium."""
+def running_chromium(path: str) -> Iterator[Any]:
+    """Start a real Chromium, in which each test opens pages of its own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=chromium_path, headless=True, args=CHROMIUM_ARGS
+            executable_path=path, headless=True, args=CHROMIUM_ARGS
         )
         try:
-            context = chromium.new_context(viewport={"width": 1200, "height": 1000})
-            page = context.new_page()
-            page.set_default_timeout(WAIT_LIMIT_MS)
-            browser = Browser(page, lab, [], [], [])
-            _record(browser)
-            yield browser
+            yield chromium
         finally:
             chromium.close()
+
+
+@contextlib.contextmanager
+def open_browser(chromium: Any, lab: Lab, **options: Any) -> Iterator[Browser]:
+    """Open a page with a profile of its own; options are those of a Playwright context."""
+    context = chromium.new_context(**{"viewport": {"width": 1200, "height": 1000}, **options})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(WAIT_LIMIT_MS)
+        browser = Browser(page, lab, [], [], [])
+        _record(browser)
+        yield browser
+    finally:
+        context.close()
 
 
 def _record(browser: Browser) -> None:

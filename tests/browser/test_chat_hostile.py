@@ -7,17 +7,15 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.chat_page import DIAGNOSIS, OLD, SOURCE, ChatPage, opened
+from tests.browser.chat_page import DIAGNOSIS, FRONTEND, NEW, SOURCE, ChatPage, opened
 from tests.browser.lab import Lab, open_browser
 
 pytestmark = pytest.mark.browser
 
-FRONTEND = Path(__file__).parents[2] / "frontend"
 PRINT_PAYLOADS = """
 const { outputFiles: [made] } = require("esbuild").buildSync({
   entryPoints: ["tests/payloads.ts"], bundle: true, write: false, format: "cjs",
@@ -27,6 +25,8 @@ new Function("module", made.text)(module_);
 console.log(JSON.stringify(module_.exports.PAYLOADS));
 """
 N_AT_ONCE = 16
+ENOUGH = 60
+N_NAMES = 6
 # Slashes part the names of attributes, as spaces do: two folders and a file.
 NAME = "<img/src=x/onerror=alert(1)>.py"
 ATTACK = "<img src=http://evil.example/x.png onerror=alert(2)>"
@@ -54,7 +54,7 @@ def payloads() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def chat(chromium_path: str, lab: Lab, payloads: list[str]) -> Iterator[ChatPage]:
+def chat(chromium: Any, lab: Lab, payloads: list[str]) -> Iterator[ChatPage]:
     """Provide the panel of a run whose log, failure and model attack it."""
     diagnosis = {
         **DIAGNOSIS,
@@ -66,7 +66,7 @@ def chat(chromium_path: str, lab: Lab, payloads: list[str]) -> Iterator[ChatPage
         "    return", "    print(*PAYLOADS, sep='\\n', flush=True)\n    return"
     )
     with (
-        open_browser(chromium_path, lab) as browser,
+        open_browser(chromium, lab) as browser,
         opened(browser, lab, "hostile", diagnosis) as chat,
     ):
         chat.start(physics)
@@ -80,28 +80,56 @@ def check_nothing_lives(chat: ChatPage) -> None:
     assert chat.browser.foreign_requests == []
 
 
+def lines_of(payloads: list[str]) -> list[str]:
+    return [line for text in payloads for line in text.replace("\0", "").split("\n")]
+
+
+def wait_for_enough(chat: ChatPage, shown: Any) -> None:
+    """Wait until a part shows most attacks, as texts."""
+    chat.wait(lambda: shown.filter(has_text="alert(").count() >= ENOUGH, "too few are shown")
+
+
 def test_messages(chat: ChatPage, payloads: list[str]) -> None:
-    assert len(payloads) >= 60
+    assert len(payloads) >= ENOUGH
     pieces = [payloads[i : i + N_AT_ONCE] for i in range(0, len(payloads), N_AT_ONCE)]
     chat.talker.texts = ["\n\n".join([*piece, f"End of {i}."]) for i, piece in enumerate(pieces)]
     for i, piece in enumerate(pieces):
-        said = "\n".join(line for text in piece for line in text.split("\n"))
-        chat.say(f"recite {i}\n{said}")
+        chat.say("\n".join([f"recite {i}", *lines_of(piece)]))
         chat.log.get_by_text(f"End of {i}.").last.wait_for()
     check_nothing_lives(chat)
 
 
-def test_names_diffs_and_outputs(chat: ChatPage, payloads: list[str]) -> None:
-    lines = [line for text in payloads for line in text.replace("\0", "").split("\n")]
-    source = "\n".join([*(f"# {line}" for line in lines), SOURCE])
-    path = chat.path(NAME)
-    path.parent.mkdir(parents=True)
-    path.write_text(source.replace(OLD, f"{OLD}  # {ATTACK}"))
-    chat.ask(f"please mend {NAME}")
+def test_names(chat: ChatPage, payloads: list[str]) -> None:
+    bare = [f"{text}.py" for text in payloads if re.fullmatch(r"[^\s/\0]{1,80}", text)]
+    names = [NAME, *bare[: N_NAMES - 1]]
+    assert len(names) == N_NAMES
+    for name in names:
+        path = chat.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(SOURCE)
+    chat.talker.reason = ATTACK
+    chat.ask(f"please mend {' '.join(names)}")
+    chat.panel.get_by_text(f"{N_NAMES} changes wait for you").click()
+    chat.panel.locator(".lm-card").nth(N_NAMES - 1).wait_for()
+    chat.panel.locator(".lm-thread-opener").click()
+    chat.panel.locator(".lm-thread-name").first.wait_for()
+    check_nothing_lives(chat)
+    chat.panel.locator(".lm-thread-opener").click()
+    chat.button(f"Approve all {N_NAMES}").click()
+    chat.log.get_by_text(f"{N_NAMES} of {N_NAMES} changes made.").wait_for()
+    check_nothing_lives(chat)
+
+
+def test_diffs_and_outputs(chat: ChatPage, payloads: list[str]) -> None:
+    lines = [f"# {line}" for line in lines_of(payloads)]
+    chat.path("attacked.py").write_text("\n".join([*lines, SOURCE]))
+    chat.talker.new_text = "\n    ".join([NEW, *lines])
+    chat.ask("please mend attacked.py")
     chat.button("Approve").wait_for()
-    chat.panel.locator(".lm-card").get_by_text(ATTACK[:20]).first.wait_for()
-    for line in chat.panel.locator("details.lm-call > summary").all():
-        line.click()
+    wait_for_enough(chat, chat.panel.locator(".lm-card .lm-diff-code"))
+    calls = chat.panel.locator("details.lm-call > summary")
+    for i in range(calls.count()):
+        calls.nth(i).click()
     chat.panel.locator(".lm-call-body").get_by_text("onerror=alert(1)").first.wait_for()
     check_nothing_lives(chat)
     chat.button("Approve").click()
@@ -110,9 +138,10 @@ def test_names_diffs_and_outputs(chat: ChatPage, payloads: list[str]) -> None:
 
 
 def test_diagnoses_and_lines_of_logs(chat: ChatPage) -> None:
-    chat.panel.get_by_text("Hostile").first.click()
+    chat.panel.locator(".lm-group", has_text="Hostile").click()
     check_nothing_lives(chat)
     chat.panel.locator(".lm-proof").first.click()
     viewer = chat.panel.get_by_role("dialog", name=re.compile("^Log"))
-    viewer.get_by_text("onerror=alert(1)").first.wait_for()
+    viewer.get_by_role("button", name="Start", exact=True).click()
+    wait_for_enough(chat, viewer.locator(".lm-log-text"))
     check_nothing_lives(chat)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,20 +18,14 @@ child => child.getClientRects().length
 CELL = Path(__file__).with_name("panel_cell.py").read_text()
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Iterator[Path]:
-    """Where pictures go; LLM_SCHEDULER_PICTURES names a folder in which they stay."""
-    folder = Path(os.environ.get("LLM_SCHEDULER_PICTURES") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    yield folder
-
-
 def test_panel(lab: Lab, browser: Browser, pictures: Path) -> None:
     from playwright.sync_api import expect
 
     expect.set_options(timeout=WAIT_LIMIT_MS)
-    lab.write_notebook("panel.ipynb", CELL, "print('released', manager.released)", "panel.close()")
-    browser.open_notebook("panel.ipynb")
+    lab.write_notebook(
+        "failures.ipynb", CELL, "print('released', manager.released)", "panel.close()"
+    )
+    browser.open_notebook("failures.ipynb")
     browser.run_cell(0)
     panel = browser.page.locator(".llms-panel")
     entry = panel.locator(".llms-entry")

@@ -25,6 +25,7 @@ from llm_scheduler.agent.events import (
 )
 from llm_scheduler.cli.chat_session import ChatSession
 from llm_scheduler.cli.chat_view import PlainView
+from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.errors import UsageError
 from llm_scheduler.tools.change import PlannedChange, State
 from llm_scheduler.tools.diffs import diff_lines
@@ -78,9 +79,11 @@ class FakeAssistant:
         self.turns = deque(turns)
         self.messages: list[str | None] = []
         self.decisions: list[tuple[str, str, str, str, Any]] = []
+        self.asked_again: list[str] = []
         self.cancelled: list[str] = []
         self.undone: list[str] = []
         self.waiting: list[Approval] = []
+        self.not_carried_out: list[Approval] = []
         self.made: list[Change] = []
         self.items: list[Any] = []
         self.mode = "approve"
@@ -113,8 +116,9 @@ class FakeAssistant:
         scope: str = "call",
     ) -> Approval:
         self.decisions.append((approval_id, decision, message, scope, arguments))
-        (decided,) = [a for a in self.waiting if a.id == approval_id]
-        self.waiting.remove(decided)
+        known = [*self.waiting, *self.not_carried_out]
+        (decided,) = [a for a in known if a.id == approval_id]
+        (self.waiting if decided in self.waiting else self.not_carried_out).remove(decided)
         if scope == "turn":
             self.waiting.clear()
         if decision == "reject":
@@ -156,6 +160,9 @@ class FakeAssistant:
     def pending(self, thread_id: str | None = None) -> list[Approval]:
         return list(self.waiting)
 
+    def approved(self, thread_id: str | None = None) -> list[Approval]:
+        return list(self.not_carried_out)
+
     def changes(self) -> list[Change]:
         return list(self.made)
 
@@ -186,12 +193,19 @@ class FakeAssistant:
     def diagnosis(self, job: str) -> Any:
         return None
 
+    async def diagnose_again(self, job: str) -> Any:
+        self.asked_again.append(job)
+        return Diagnosis(category="code_error", cause="x", title="Another view", confidence=0.5)
+
     async def fix(self, job: str) -> ChatResult:
         return self.fix_result
 
     def subscribe(self, callback: Callable[[Event], Any]) -> Callable[[], None]:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
+
+    def budget_used(self) -> str:
+        return "used this run: 3 calls"
 
     def budget_left(self) -> str:
         return "90 calls today"

@@ -238,6 +238,15 @@ def test_every_command_says_something_or_what_it_needs(talk: Any, name: str) -> 
         assert len(t.shown) > before or t.session.leaving
 
 
+def test_a_job_is_diagnosed_again(talk: Any) -> None:
+    t = talk()
+    run_command(t.session, "/diagnose 7 again")
+    assert t.assistant.asked_again == ["7"]
+    assert "Another view" in t.shown
+    with pytest.raises(UsageError, match="makes no sense"):
+        run_command(t.session, "/diagnose 7 quickly")
+
+
 def test_an_unknown_command_is_named(talk: Any) -> None:
     with pytest.raises(UsageError, match="no command /frobnicate; /help lists them"):
         run_command(talk().session, "/frobnicate now")

@@ -10,6 +10,7 @@ import pytest
 
 from llm_scheduler.cli.chat import converse
 from llm_scheduler.cli.chat_commands import run_command
+from llm_scheduler.errors import UsageError
 from tests.cli.fake_assistant import DIFF, FakeAssistant, ScriptedInput, Talk, approval
 
 
@@ -63,3 +64,15 @@ def test_another_conversation_shows_what_waits_in_it(talk: Any) -> None:
     t.assistant.waiting = [approval("ap-4")]
     run_command(t.session, "/thread other")
     assert t.shown.index(DIFF) < t.shown.index("To be decided: ap-4; /approve or /reject it.")
+
+
+def test_what_is_approved_and_not_carried_out_is_listed_and_can_be_rejected(talk: Any) -> None:
+    t = talk(keys=False)
+    t.assistant.not_carried_out = [approval("ap-4", status="approved")]
+    run_command(t.session, "/pending")
+    assert "ap-4 is approved and waits for the notebook" in t.shown
+    with pytest.raises(UsageError, match="Which change"):
+        run_command(t.session, "/approve ap-4")
+    run_command(t.session, "/reject ap-4 rather not")
+    assert t.assistant.decisions == [("ap-4", "reject", "rather not", "call", None)]
+    assert not t.assistant.not_carried_out

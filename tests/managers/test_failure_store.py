@@ -122,3 +122,31 @@ def test_forgotten_failures_are_gone(path):
     store.remove_failures(["a"])
     assert [f.attempt for f in store.failures()] == ["b"]
     store.close()
+
+
+def test_what_others_have_written_is_noticed_once(path):
+    ours, others = FailureStore(path), FailureStore(path)
+    ours.add_failures([make_failure("a")])
+    ours.changed_elsewhere()  # at the first call nobody knows
+    assert ours.changed_elsewhere() == []
+    ours.update_failures([make_failure("a", note="ours")])
+    assert ours.changed_elsewhere() == []
+    others.update_failures([make_failure("a", note="theirs")])
+    assert [f.note for f in ours.changed_elsewhere()] == ["theirs"]
+    assert ours.changed_elsewhere() == []
+    ours.close()
+    with pytest.raises(StoreError):
+        ours.changed_elsewhere()
+    others.close()
+
+
+def test_runs_of_one_name_are_counted_when_they_have_ended(path):
+    store = FailureStore(path)
+    assert (store.run_number(), store.begin_run(), store.begin_run()) == (1, 1, 1)
+    store.mark_run(has_ended=True)
+    assert store.run_number() == 1
+    store.mark_run(has_ended=False)  # learners were released
+    assert store.begin_run() == 1
+    store.mark_run(has_ended=True)
+    assert (store.begin_run(), store.begin_run()) == (2, 2)
+    store.close()

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from llm_scheduler.config import LLMSettings
+from llm_scheduler.config import LLMSettings, Settings
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.errors import ModelError
-from llm_scheduler.managers import follow_up
+from llm_scheduler.managers import chat_manager, follow_up
+from llm_scheduler.managers.assistant import open_assistant
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.testing.scripted_model import ScriptedModel, answer, fault, hold, repeat, say
@@ -228,3 +229,72 @@ async def test_without_a_model_again_reads_the_logs_again(session: Session, tmp_
         assert "spectrun" in (await manager.diagnose_failed_job("17")).title
         assert "mu" in (await manager.diagnose_failed_job("17", again=True)).title
         assert manager.budget_left == ""
+
+
+async def test_another_shell_asks_again_and_the_run_takes_it_in(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_manager, "HOUSEKEEPING_S", 0.02)
+    second_thoughts = answer(make_answer(title="Second thoughts", evidence=[quote(PROOF, file="")]))
+    with ScriptedModel() as model:
+        model.script(say_what_it_reads, second_thoughts, fault(500))
+        manager = session(model)
+        await look(manager, fail(tmp_path, "17"), fail(tmp_path, "18", minute=1))
+        settings = Settings(state_dir=tmp_path / "state")
+        values = manager.settings.model_dump(exclude_unset=True)
+        other = open_assistant(manager.store.path, settings, **values)
+        try:
+            said = await other.diagnose_again("17")
+            assert (said.title, said.job_id) == ("Second thoughts", "17")
+            titles = {f.diagnosis.title for f in other.failures() if f.diagnosis}
+            assert titles == {"Second thoughts"}, "the other member has it from the cache"
+            await until(
+                lambda: {f.diagnosis.title for f in manager.failures() if f.diagnosis} == titles
+            )
+            assert all(f.rules_diagnosis and not f.known for f in manager.failures())
+            with pytest.raises(ModelError, match="HTTP 500"):
+                await other.diagnose_again("17")
+            assert other.diagnosis("17") == said, "it stays where nothing new is said"
+        finally:
+            other.close()
+
+
+async def test_in_another_shell_without_a_model_rules_read_the_logs_again(
+    session: Session, tmp_path: Path
+) -> None:
+    with ScriptedModel() as model:
+        manager = session(model, model=None, base_url=None, api_key=None)
+        await look(manager, fail(tmp_path, "17"))
+        Path(tmp_path / "job-17.out").write_text(LOG.replace(PROOF, "KeyError: 'mu'"))
+        other = open_assistant(manager.store.path, Settings(state_dir=tmp_path / "state"))
+        try:
+            assert "spectrun" in str(other.diagnosis("17"))
+            assert "mu" in (await other.diagnose_again("17")).title
+            assert "mu" in str(other.diagnosis("17"))
+        finally:
+            other.close()
+
+
+async def test_a_problem_with_the_model_goes_away_when_it_can_be_asked(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow_up, "CHECK_S", 0.02)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with ScriptedModel() as model:
+        manager = session(model, model="openai:x", base_url=None, api_key=None)
+        manager.start()
+        manager.warm_up()
+        await until(lambda: "OPENAI_API_KEY" in manager.problem)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-test")
+        await until(lambda: manager.problem == "")
+
+
+async def test_the_first_answer_takes_back_what_was_told_before_it(
+    session: Session, tmp_path: Path
+) -> None:
+    with ScriptedModel() as model:
+        model.script(say_what_it_reads)
+        manager = session(model)
+        manager.set_problem("model", "The model can't be asked.")
+        await look(manager, fail(tmp_path, "1"))
+        await until(lambda: manager.problem == "")

@@ -11,7 +11,9 @@ import pytest
 from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
 from adaptive_scheduler.widgets import RunManagerInfo
 
+from llm_scheduler.config import Settings
 from llm_scheduler.errors import ConfigError, StoreError, UsageError
+from llm_scheduler.managers.assistant import open_assistant
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.widgets.failures import FailuresPanel
 from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
@@ -277,3 +279,34 @@ async def test_a_session_that_ends_while_it_submits(runs):
 
 def failures_of(run):
     return run.llm_manager.failures()
+
+
+async def test_each_run_has_a_budget_and_a_restarted_kernel_goes_on_with_it(runs):
+    def used(run) -> tuple[int, int]:
+        spent = run.llm_manager.assistant.budget.spent()
+        return spent.run.calls, spent.day.calls
+
+    first = runs([HANG])
+    first.start()
+    first.llm_manager.assistant.budget.count(100, 10)
+    await until(lambda: first.job_manager.watch.attempts)
+    await leave(first)
+    second = runs([KEY_ERROR])  # jobs were still running when the kernel died
+    assert used(second) == (1, 1)
+    second.start()
+    assert await second.finished(60) == "failed"
+    second.release()  # goes on with the same run
+    assert await second.finished(60) == "failed"
+    assert used(second) == (1, 1)
+    await second.close()
+    third = runs([HANG])
+    assert used(third) == (0, 1)
+    third.llm_manager.assistant.budget.count(100, 10)
+    assert "used this run: 1 call, 110 tokens" in third.llm_manager.assistant.budget_used()
+    other = open_assistant(third.llm_manager.store.path, Settings.load())
+    assert other.budget.spent().run.calls == 1, "another shell counts in the same run"
+    other.close()
+    third.start()
+    third.cancel()
+    fourth = runs([HANG])
+    assert used(fourth) == (0, 2)

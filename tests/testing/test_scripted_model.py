@@ -287,9 +287,12 @@ def test_what_is_no_request_for_an_answer_is_refused(
 
 async def test_a_slow_stream_comes_whole(client: Any) -> None:
     with ScriptedModel() as model:
-        model.script(slow(say("The job ran out of memory."), 0.001))
+        text = "The job ran out of memory."
+        model.script(slow(say(text), 0.001), slow(say(text), 0.001, piece_chars=5))
         chunks = [chunk.content async for chunk in client(model).astream("why?")]
-    assert "".join(chunks) == "The job ran out of memory."
+        assert "".join(chunks) == text
+        chunks = [chunk.content async for chunk in client(model).astream("why?")]
+    assert [chunk for chunk in chunks if chunk] == [text[i : i + 5] for i in range(0, 26, 5)]
 
 
 def test_nobody_listens_at_the_closed_port() -> None:

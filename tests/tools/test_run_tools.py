@@ -119,8 +119,10 @@ def test_one_job(run, name):
     assert "log of job 100: " in answer
     assert "python run.py" in answer
     assert TOKEN not in answer
-    assert answer.count("[redacted]") == 2
-    assert "python run.py" not in call(run, "job_details", job=name, script=False)
+    assert answer.count("[redacted]") == 3
+    short = call(run, "job_details", job=name, script=False)
+    assert "python run.py" not in short
+    assert "environment that its script sets:\n  GITHUB_TOKEN=[redacted]" in short
 
 
 def test_a_job_that_was_tried_before(run):

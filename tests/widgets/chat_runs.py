@@ -55,7 +55,14 @@ def make_store(folder: Path, n_failures: int = 2) -> FailureStore:
     return store
 
 
-def make_manager(folder: Path, *, model: Any = None, n_failures: int = 2, **values: Any):
+def make_manager(
+    folder: Path,
+    *,
+    model: Any = None,
+    n_failures: int = 2,
+    is_joined: bool = True,
+    **values: Any,
+):
     """A manager of that run, as another shell has it: with all but the jobs themselves."""
     path = folder / "run.failures.sqlite"
     store = FailureStore(path) if path.exists() else make_store(folder, n_failures)
@@ -64,7 +71,8 @@ def make_manager(folder: Path, *, model: Any = None, n_failures: int = 2, **valu
     settings = LLMSettings(roots=(folder,), **values)
     manager = LLMManager(store, settings=settings, state_dir=folder / "state")
     released: list[tuple[str, ...]] = []
-    manager.join(lambda learners: released.append(tuple(learners)), run=StoreFacts(store))
+    if is_joined:
+        manager.join(lambda learners: released.append(tuple(learners)), run=StoreFacts(store))
     manager.released = released  # type: ignore[attr-defined]
     return manager
 

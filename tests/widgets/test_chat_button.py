@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from llm_scheduler.agent.threads import thread_for_group
@@ -13,7 +15,9 @@ from tests.widgets.chat_front import FrontEnd, record_comms, until
 pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
 
 
-async def test_the_button_of_a_real_run_opens_the_chat_about_its_failures(tmp_path, monkeypatch):
+async def test_the_button_of_a_real_run_opens_the_chat_about_its_failures(
+    tmp_path, monkeypatch, capsys
+):
     import ipywidgets
 
     record_comms(monkeypatch)
@@ -48,6 +52,40 @@ async def test_the_button_of_a_real_run_opens_the_chat_about_its_failures(tmp_pa
 
     chat._button.click()
     assert not chat.is_open
+    check_display(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("IPython.get_ipython", object)  # as of a terminal: it has no kernel
+        check_terminal(run, capsys)
     box.close()
     assert panel.is_closed
     await stop(run)
+
+
+def check_display(run: Any) -> None:
+    """A run as the value of a cell shows the panel with the button, the same one each time."""
+    assert repr(run) == "RunManager('run')"
+    shown = [run._repr_mimebundle_()[0] for _ in range(2)]
+    box = run._shown_box
+    assert box.children[1].chat._button.description == "Chat with LLM"
+    for data in shown:
+        assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
+        assert data["text/plain"] == repr(run)
+        assert "Jobs: 2 held." in data["text/html"]
+        assert "spectrun" in data["text/html"]
+    assert run._repr_html_() == shown[0]["text/html"]
+    box.close()
+    run._repr_mimebundle_()
+    assert run._shown_box is not box
+    run._shown_box.close()
+
+
+def check_terminal(run: Any, capsys: Any) -> None:
+    """Where no widgets are, a run shows text, and makes no panel for it."""
+    data, _ = run._repr_mimebundle_()
+    assert list(data) == ["text/plain"]
+    assert run._repr_html_() is None
+    capsys.readouterr()
+    assert run.info() is None
+    assert capsys.readouterr().out == data["text/plain"] + "\n"
+    assert data["text/plain"].startswith("Jobs: 2 held. 2 failures with 2 causes.")
+    assert "NameError: name 'spectrun' is not defined" in data["text/plain"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -64,6 +65,9 @@ TAGS = frozenset(
         "h6",
         "p",
         "section",
+        "dl",
+        "dt",
+        "dd",
         "time",
         "details",
         "summary",
@@ -132,3 +136,19 @@ def test_markdown_is_shown_as_such():
     shown = render_markdown("# Why\n\n| a | b |\n|---|---|\n| 1 | `x` |\n\n[see](https://a.b)\n")
     for part in ("<h1>Why</h1>", "<td>1</td>", "<code>x</code>", 'href="https://a.b"'):
         assert part in shown
+
+
+def test_a_line_of_a_diff_is_what_it_is():
+    diff = "--- a\n+++ b\n@@ -1,3 +1,3 @@\n--- old comment\n+++ new\n same\x0c\u2028+fake\n\n"
+    view = ApprovalView(
+        id="ap-1", thread_id="t", tool="edit", kind="edit", targets=["a"], summary="Edit",
+        diff=diff, reason="", risk="", status="void",
+    )  # fmt: skip
+    page = export_html(
+        "t", "r", [Item(id="1", role="assistant", approvals=["ap-1"])], {"ap-1": view}
+    )
+    assert [kind for kind, _ in re.findall(r'<span class="(\w+)">([^<]*)', page)] == [
+        "file", "file", "hunk", "del", "add", "same", "same",
+    ]  # fmt: skip
+    assert "same\\x0c\\u2028+fake" in page
+    assert "void: the file had changed" in page

@@ -202,6 +202,27 @@ async def test_threads_are_made_renamed_and_deleted(start_panel):
         assert (await front.open(thread_id))["items"] == []
 
 
+async def test_the_first_message_finds_the_title_of_its_thread(start_panel):
+    with ScriptedModel() as model:
+        model.script(say("Yes."))
+        panel, front = start_panel(model=model)
+        reply = await front.ask("change_thread", action="new", title="My own")
+        thread_id = reply["data"]["thread_id"]
+        await front.open(thread_id)
+        threads = panel.manager.assistant.agent._threads
+        touch, titles = threads.touch, []
+
+        def touch_and_look(*arguments, **values):
+            touch(*arguments, **values)
+            titles.extend(thread.title for thread in threads.all())
+
+        threads.touch = touch_and_look
+        await front.ask("send", thread_id=thread_id, text="Are you there?")
+        await front.wait_idle(thread_id)
+    # Not named later: the panel's list may be read before that.
+    assert titles == ["My own"]
+
+
 async def test_at_most_four_threads_are_kept_up_to_date(start_panel):
     panel, front = start_panel()
     for number in range(6):
@@ -261,24 +282,44 @@ async def test_the_conversation_is_exported(start_panel, tmp_path):
 
 
 async def test_a_manager_without_a_run_is_shown_as_far_as_it_goes(start_panel):
-    panel, front = start_panel()
-    panel.manager._run = None
-    panel.manager.close_assistant()
-    await asyncio.wrap_future(panel._chat.loop.submit(panel._chat.refresh.now()))
+    panel, front = start_panel(is_joined=False)
+    await until(lambda: panel.groups)
     assert "not joined to a run" in panel.overview["problem"]
-    assert panel.groups
     assert panel.overview["n_failures"] == 2
+    assert not panel.overview["is_closed"]
     reply = await front.ask("send", thread_id="chat", text="Why?")
     assert "not joined to a run" in reply["error"]
 
 
-async def test_the_panel_goes_on_after_the_run_was_closed(start_panel):
+async def test_a_closed_run_is_not_opened_by_looking_at_it(start_panel, tmp_path):
     panel, front = start_panel()
+    await until(lambda: panel.overview["run"] and panel.groups)
     await front.open("chat")
     panel.manager.close_assistant()
+    session = panel._chat
+    for _ in range(2):
+        await asyncio.wrap_future(session.loop.submit(session.refresh.now()))
+        await asyncio.wrap_future(session.loop.submit(session.look_at_approvals()))
+    assert panel.overview["is_closed"]
+    assert panel.overview["n_failures"] == 2
+    assert (await front.ask("find_jobs"))["data"]["n"] == 2
+    assert (await front.ask("complete", text="@10"))["data"]["choices"] == ["@100", "@101"]
+    assert (await front.ask("read_log", file=str(tmp_path / "job-1.out")))["data"]["lines"]
+    assert not panel.manager.has_assistant
+
+
+async def test_who_goes_on_talking_opens_a_closed_run_again(start_panel):
+    panel, front = start_panel()
+    await until(lambda: panel.overview["run"])
+    await front.open("chat")
+    panel.manager.close_assistant()
+    session = panel._chat
+    await asyncio.wrap_future(session.loop.submit(session.refresh.now()))
+    assert panel.overview["is_closed"]
     assert (await front.ask("send", thread_id="chat", text="Why did the jobs fail?"))["ok"]
     items = await front.wait_idle("chat")
     assert items[-1]["role"] == "assistant"
+    await until(lambda: not panel.overview["is_closed"])
 
 
 async def test_there_is_one_panel_for_a_run(start_panel):

@@ -7,6 +7,7 @@ import json
 
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say, tool
 from llm_scheduler.widgets.chat import ChatPanel
+from llm_scheduler.widgets.conversation_log import TRAIT_CHARS
 from tests.widgets.chat_front import FrontEnd, until
 from tests.widgets.chat_runs import SOURCE
 
@@ -165,6 +166,39 @@ async def test_a_pending_approval_survives_a_kernel_restart(start_panel, tmp_pat
         reply = await front.ask("decide", approval_ids=[name], decision="approve")
         assert reply["data"]["statuses"] == {name: "done"}
         await until(lambda: front.catch_up("chat")[-1]["text"] == "Done.")
+
+
+async def test_after_a_restart_the_last_conversation_is_there_unasked(start_panel):
+    with ScriptedModel() as model:
+        model.script(say("It ran out of memory."))
+        panel, front = start_panel(model=model)
+        await front.open("chat")
+        await front.ask("send", thread_id="chat", text="Why?")
+        await front.wait_idle("chat")
+        start_panel.stop(panel)
+        again, _ = start_panel(model=model)
+        await until(lambda: again.conversations)
+        assert again.active == "chat"
+        texts = [item["text"] for item in again.conversations["chat"]["items"]]
+        assert texts == ["Why?", "It ran out of memory."]
+
+
+async def test_threads_in_the_background_take_little_room_when_a_turn_ends(start_panel):
+    panel, front = start_panel()
+    for name in ("one", "two", "three", "four"):
+        log = panel._chat.log(name)
+        for number in range(200):
+            log.say("assistant", f"{number} " + "x" * 400)
+        log.is_loaded = True
+        await front.open(name)
+    await until(lambda: len(panel.conversations) == 4)
+    sizes = {
+        name: sum(len(item["text"]) for item in kept["items"])
+        for name, kept in panel.conversations.items()
+    }
+    assert sizes["four"] < TRAIT_CHARS
+    assert all(0 < sizes[name] < TRAIT_CHARS / 4 for name in ("one", "two", "three"))
+    assert all(len(k["items"]) + k["n_earlier"] == 200 for k in panel.conversations.values())
 
 
 async def test_a_message_is_taken_back_and_said_anew(start_panel):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from llm_scheduler.errors import UsageError
-from llm_scheduler.widgets import line_index, log_viewer
-from llm_scheduler.widgets.log_viewer import KnownLogs, LogViewer, show_line
+from llm_scheduler.widgets import line_index, log_reading, log_viewer
+from llm_scheduler.widgets.log_reading import show_line
+from llm_scheduler.widgets.log_viewer import KnownLogs, LogViewer
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_line_numbers_hold_across_blocks_and_in_a_growing_file(viewer, log, monk
 
 def test_counting_lines_goes_on_in_the_next_request(viewer, log, monkeypatch):
     monkeypatch.setattr(line_index, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(log_viewer, "COUNT_S", -1.0)
+    monkeypatch.setattr(log_reading, "COUNT_S", -1.0)
     path = log(numbered(700))
     n_asked, page = 1, viewer.read(path, line=650)
     while page.is_searching:
@@ -121,8 +122,8 @@ def test_search_finds_forwards_and_backwards_whatever_the_case(viewer, log):
 
 
 def test_search_goes_on_slice_by_slice_and_over_the_edges_of_blocks(viewer, log, monkeypatch):
-    monkeypatch.setattr(log_viewer, "SEARCH_BYTES", 1000)
-    monkeypatch.setattr(log_viewer, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(log_reading, "SEARCH_BYTES", 1000)
+    monkeypatch.setattr(log_reading, "BLOCK_BYTES", 100)
     path = log(b"x" * 4995 + b"needle" + b"y" * 5000)
     offset, asked = 0, 0
     while True:
@@ -152,16 +153,77 @@ def test_a_huge_line_and_binary_data_are_shown_in_pieces(viewer, log):
     data = b"\x00\xff" * 500_000
     path = log(data)
     page = viewer.read(path, offset=0)
-    assert len(page.lines) == 1
-    assert page.lines[0].is_cut
-    assert len(page.lines[0].text) <= 5 * log_viewer.LINE_BYTES
+    assert [line.is_rest for line in page.lines] == [False] + [True] * (len(page.lines) - 1)
+    assert all(line.is_cut and line.number == 1 for line in page.lines)
     offset, n_pages = page.end, 1
     while offset < page.size:
         page = viewer.read(path, offset=offset)
         assert page.end > offset
         offset, n_pages = page.end, n_pages + 1
     assert n_pages < 20
+    assert not page.lines[-1].is_cut
     assert viewer.read(path).lines
+
+
+LONG = "".join(f"<{i} é>" for i in range(100_000))
+"""A line of about a megabyte, none of whose parts is like another."""
+
+
+def test_all_of_a_long_line_can_be_read_in_both_directions(viewer, log):
+    path = log(f"short\n{LONG}\nlast\n".encode())
+    page = viewer.read(path, offset=0)
+    forwards = list(page.lines)
+    while page.end < page.size:
+        page = viewer.read(path, offset=page.end)
+        forwards += page.lines
+    backwards, offset = [], -1
+    while offset != 0:
+        page = viewer.read(path, offset=offset, backwards=True)
+        backwards = [*page.lines, *backwards]
+        offset = page.begin
+    for lines in (forwards, backwards):
+        assert "".join(x.text for x in lines) == f"short{LONG}last"
+        assert [x.number for x in lines] == [1, *[2] * (len(lines) - 2), 3]
+        assert [x.is_rest for x in lines][:2] == [False, False]
+
+
+@pytest.mark.parametrize("start", ["", "first\n" * 300])
+def test_what_is_found_deep_in_a_long_line_is_shown(viewer, log, start):
+    path = log(f"{start}{LONG}\nlast\n".encode())
+    page = viewer.search(path, "<77777 É>")
+    (line,) = [x for x in page.lines if x.offset == page.found]
+    assert "<77777 é>" in line.text
+    assert line.is_rest
+    assert line.number == start.count("\n") + 1
+    assert page.after > page.found
+    back = viewer.search(path, "<77777 é>", offset=page.size, backwards=True)
+    assert back.found == page.found
+    none = viewer.search(path, "<77777 é>", offset=page.after)
+    assert (none.found, none.after) == (-1, -1)
+
+
+def test_each_match_in_a_long_line_is_met_in_both_directions(viewer, log):
+    path = log(LONG.encode())
+    wanted = [f"<{i}7777 é>" for i in range(1, 10)]
+    seen, page = [], viewer.search(path, "7777 é>")
+    while page.found >= 0:
+        seen += [x.text for x in page.lines if x.offset == page.found]
+        page = viewer.search(path, "7777 é>", offset=page.after)
+    assert [next((w for w in wanted if w in text), "") for text in seen] == ["", *wanted]
+    back, page = [], viewer.search(path, "7777 é>", offset=page.size, backwards=True)
+    while page.found >= 0:
+        back += [x.text for x in page.lines if x.offset == page.found]
+        page = viewer.search(path, "7777 é>", offset=page.found, backwards=True)
+    assert [next((w for w in wanted if w in text), "") for text in back] == [*wanted[::-1], ""]
+
+
+@pytest.mark.parametrize("width", [1_000, 3_000, 60_000, 300_000])
+def test_what_is_asked_for_is_shown_however_long_the_lines_before_it_are(viewer, log, width):
+    path = log(b"".join(b"%d %s\n" % (i, b"x" * width) for i in range(1, 151)))
+    page = viewer.read(path, line=140)
+    assert next(x for x in page.lines if x.number == 140).text.startswith("140 x")
+    page = viewer.search(path, "140 x")
+    assert next(x for x in page.lines if x.offset == page.found).text.startswith("140 x")
 
 
 def test_control_characters_are_shown_as_signs():
