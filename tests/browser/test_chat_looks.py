@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import re
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
