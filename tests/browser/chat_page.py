@@ -224,9 +224,14 @@ class ChatPage:
             # It takes what is in a page's body for hidden when that has no height.
             page.evaluate("document.body.style.minHeight = '100vh'")
         options = {"preload": False, **({"runOnly": list(rules)} if rules else {})}
-        found = page.evaluate("options => axe.run('.lm-panel', options)", options)
-        # Otherwise it has looked at nothing.
-        assert found["passes"]
+        found: dict[str, Any] = {}
+
+        def has_looked() -> bool:
+            # Right after a change of theme nothing may be painted yet.
+            found.update(page.evaluate("options => axe.run('.lm-panel', options)", options))
+            return bool(found["passes"])
+
+        self.wait(has_looked, "axe has looked at nothing")
         return [
             f"{violation['id']}: {node['html'][:200]}: {node['failureSummary']}"
             for violation in found["violations"]

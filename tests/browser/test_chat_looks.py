@@ -217,6 +217,14 @@ ALSO_IN_HIGH_CONTRAST = {
 def test_state(chat: ChatPage, name: str) -> None:
     chat.browser.set_theme(LIGHT)
     close = STATES[name](chat)
+    try:
+        look_at(chat, name)
+    finally:
+        close()
+
+
+def look_at(chat: ChatPage, name: str) -> None:
+    """See that all is readable, in every theme and at every width."""
     take(chat, f"{name}-light")
     assert chat.find_barriers() == []
     with narrowed(chat):
@@ -234,7 +242,6 @@ def test_state(chat: ChatPage, name: str) -> None:
     chat.browser.set_theme(DARK)
     take(chat, f"{name}-dark")
     assert chat.find_barriers("color-contrast") == []
-    close()
 
 
 def find_cut(chat: ChatPage) -> list[str]:
