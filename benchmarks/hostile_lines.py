@@ -27,6 +27,7 @@ ORDINARY = "step 12345 loss=0.123 at 12:00:01 on node07, rank 3: /home/ann/run.p
 UNITS = (
     *("a", "1", "/", "'", '"', ".", ":", "a:", "1:", "1h ", "error ", "error (", "a.", "lib-1"),
     *("`/", "C:\\", "[1", "module ", "f::", "1,", "exit code ", "a1-", "mpi_abort(", "signal: a"),
+    *("token:", "token=", "token=/", "a_token: ", "setenv a_token ", "auth:abcdefgh"),
     *("password ", "key=", "-----BEGIN ", "https://a:", "\x1b[", "\u00e9", "(", "Error in "),
 )
 _runs = count(1000)

@@ -68,6 +68,10 @@ class ChangedSince(ToolError):
         self.path = str(path)
 
 
+class TooManyChanges(ToolError):
+    """So many changes were proposed in one turn that no more may be."""
+
+
 class ModelError(LLMSchedulerError):
     """The model can't be asked, or answers nothing that can be used.
 

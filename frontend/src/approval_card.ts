@@ -78,7 +78,8 @@ export class ApprovalCard {
     const made = this.context.store.changes.find((change) => change.id === approval.change_id);
     const { diff, text, ...facts } = approval;
     const error = this.context.states.error(this.id);
-    const state = JSON.stringify([facts, text.length, phase.name, error, made?.by]);
+    const leftover = this.context.states.leftover(this.id);
+    const state = JSON.stringify([facts, text.length, phase.name, error, leftover, made?.by]);
     if (state === this.drawn && diff === this.diffText) return;
     this.drawn = state;
     const hadFocus = this.element.contains(focusedIn(this.element));

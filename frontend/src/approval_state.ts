@@ -12,7 +12,7 @@ export type Phase =
   /** The proposed text is being changed. */
   | { name: "editing"; text: string }
   /** The kernel was asked; waiting for what it did. */
-  | { name: "deciding"; decision: Decide["decision"] }
+  | { name: "deciding"; decision: Decide["decision"]; text: string }
   | { name: "undoing" };
 
 export type Choice = Pick<Decide, "decision" | "message" | "text" | "scope">;
@@ -81,16 +81,20 @@ export class ApprovalStates {
     const open = ids.filter((id) => this.isOpen(id));
     if (!open.length) return;
     const before = open.map((id): [string, Phase] => [id, this.phase(id)]);
-    for (const id of open) this.set(id, { name: "deciding", decision: choice.decision });
+    const { decision, text = "" } = choice;
+    for (const id of open) this.set(id, { name: "deciding", decision, text });
     try {
       await this.store.request({ type: "decide", approval_ids: open, ...choice });
       this.later(() => {
-        for (const id of open) if (this.phase(id).name === "deciding") this.set(id, OPEN);
+        for (const [id, phase] of before) {
+          if (this.phase(id).name === "deciding") this.set(id, phase);
+        }
       });
     } catch (error) {
       // What was written is not lost.
       for (const [id, phase] of before) {
         if (this.store.approval(id)?.status === "pending") this.set(id, phase, messageOf(error));
+        else if (decision === "edit") this.keepText(id, text);
       }
     }
   }
@@ -116,17 +120,24 @@ export class ApprovalStates {
     const { name } = phase;
     const isSettled = name === "undoing" ? approval.undone : approval.status !== "pending";
     if (isSettled) {
-      if (phase.name === "editing" && phase.text !== approval.text) {
-        this.leftovers.set(approval.id, phase.text);
-      }
       this.phases.delete(approval.id);
       this.errors.delete(approval.id);
+      // A text on its way may be what was carried out; if it was not, the answer says so.
+      const isTaken = approval.status === "approved" || approval.status === "done";
+      const isLost = name === "editing" || (name === "deciding" && !isTaken);
+      if (isLost && phase.text) this.keepText(approval.id, phase.text);
     }
     this.onChange(approval.id);
   }
 
   dispose(): void {
     for (const timer of this.timers) clearTimeout(timer);
+  }
+
+  private keepText(id: string, text: string): void {
+    if (text === this.store.approval(id)?.text) return;
+    this.leftovers.set(id, text);
+    this.onChange(id);
   }
 
   private set(id: string, phase: Phase, error = ""): void {

@@ -4,7 +4,8 @@ import { ApprovalCard } from "./approval_card";
 import { ApprovalStates } from "./approval_state";
 import { button, counted, h } from "./dom";
 import type { Shell } from "./shell";
-import type { Store } from "./store";
+import { Sight } from "./sight";
+import { messageOf, type Store } from "./store";
 import type { ApprovalView } from "./wire";
 
 export class ApprovalDesk {
@@ -20,11 +21,15 @@ export class ApprovalDesk {
   private readonly left = new Set<string>();
   private readonly boxes = new Map<string, HTMLInputElement>();
   private readonly subscriptions: (() => void)[];
+  private readonly sight: Sight;
   private shown = "";
+  private earlier = { about: "", n: 0 };
 
+  /** `bring` puts the card of a change on the page; of any that waits, without an id. */
   constructor(
     private readonly store: Store,
     private readonly shell: Shell,
+    private readonly bring: (approvalId: string) => Promise<void> = () => Promise.resolve(),
   ) {
     this.states = new ApprovalStates(store, (id) => {
       this.cards.get(id)?.update();
@@ -33,12 +38,14 @@ export class ApprovalDesk {
     const redraw = (): void => {
       this.drawBar();
     };
+    this.sight = new Sight(redraw);
     this.subscriptions = [
       store.on("approval", (approval) => {
         this.receive(approval);
       }),
       store.on("active", redraw),
       store.on("conversation", redraw),
+      store.on("threads", redraw),
       // Who allowed a change is known once it is in the journal.
       store.on("changes", () => {
         for (const card of this.cards.values()) card.update();
@@ -55,9 +62,7 @@ export class ApprovalDesk {
         store: this.store,
         states: this.states,
         card: (id) => this.card(id),
-        reveal: (id) => {
-          this.reveal(id);
-        },
+        reveal: (id) => void this.reveal(id),
       });
       this.cards.set(approvalId, card);
     }
@@ -65,8 +70,17 @@ export class ApprovalDesk {
   }
 
   /** Bring a card into view and put the focus on it. */
-  reveal(approvalId: string): void {
-    const card = this.card(approvalId);
+  async reveal(approvalId: string): Promise<void> {
+    const threadId = this.store.active;
+    try {
+      await this.bring(approvalId);
+    } catch (error) {
+      this.shell.toast(messageOf(error), "error");
+    }
+    const first = approvalId || this.store.pendingApprovals(threadId)[0]?.id;
+    if (!first || this.store.active !== threadId) return;
+    const card = this.card(first);
+    if (!card.isConnected) return;
     card.scrollIntoView({ block: "nearest" });
     card.focus({ preventScroll: true });
   }
@@ -75,6 +89,7 @@ export class ApprovalDesk {
     for (const stop of this.subscriptions) stop();
     for (const card of this.cards.values()) card.dispose();
     this.states.dispose();
+    this.sight.dispose();
   }
 
   private receive(approval: ApprovalView): void {
@@ -96,14 +111,18 @@ export class ApprovalDesk {
   private drawBar(): void {
     const pending = this.store.pendingApprovals(this.store.active);
     const open = pending.filter((approval) => this.states.isOpen(approval.id));
-    const state = JSON.stringify([this.store.active, pending.map((x) => x.id), open.length]);
+    this.sight.watch(pending.map((approval) => this.card(approval.id)));
+    const single = this.unseen(pending);
+    const nEarlier = this.countEarlier(pending.length);
+    const ids = pending.map((x) => x.id);
+    const state = JSON.stringify([this.store.active, ids, open.length, single?.id, nEarlier]);
     if (state === this.shown) return;
     this.shown = state;
-    this.bar.hidden = pending.length < 2;
-    if (this.bar.hidden) {
+    this.bar.hidden = pending.length < 2 && !single && !nEarlier;
+    if (pending.length < 2) {
       this.left.clear();
       this.boxes.clear();
-      this.bar.replaceChildren();
+      this.bar.replaceChildren(...signs(single, nEarlier, (id) => void this.reveal(id)));
       return;
     }
     // Who has opened the list wants it open after one of them was decided.
@@ -112,7 +131,27 @@ export class ApprovalDesk {
     const list = h("details", {}, h("summary", {}, title));
     list.open = isListed;
     list.append(h("ul", {}, ...pending.map((approval) => this.entryOf(approval))));
-    this.bar.replaceChildren(list, this.makeButtons(open));
+    const signed = signs(undefined, nEarlier, (id) => void this.reveal(id));
+    this.bar.replaceChildren(list, this.makeButtons(open), ...signed);
+  }
+
+  /** The one that waits, while its card is out of sight. */
+  private unseen(pending: ApprovalView[]): ApprovalView | undefined {
+    const [first, second] = pending;
+    return first && !second && !this.sight.has(this.card(first.id)) ? first : undefined;
+  }
+
+  /** How many wait in entries that are not here yet; only the kernel knows them. */
+  private countEarlier(nHere: number): number {
+    const { active, threads } = this.store;
+    const { nEarlier } = this.store.thread(active);
+    const n = nEarlier ? (threads.find((thread) => thread.id === active)?.n_pending ?? 0) : 0;
+    const rest = Math.max(0, n - nHere);
+    const about = JSON.stringify([active, nEarlier, n]);
+    // The list follows a decision a moment later; nothing else waits because of that.
+    const isNews = about !== this.earlier.about;
+    this.earlier = { about, n: isNews ? rest : Math.min(rest, this.earlier.n) };
+    return this.earlier.n;
   }
 
   private entryOf(approval: ApprovalView): HTMLElement {
@@ -134,9 +173,10 @@ export class ApprovalDesk {
       "li",
       { data: { id: approval.id } },
       h("label", {}, box, h("span", {}, approval.summary)),
-      button("Show", () => {
-        this.reveal(approval.id);
-      }, { class: "lm-quiet", attr: { "aria-label": `Show: ${approval.summary}` } }),
+      button("Show", () => void this.reveal(approval.id), {
+        class: "lm-quiet",
+        attr: { "aria-label": `Show: ${approval.summary}` },
+      }),
     );
   }
 
@@ -154,4 +194,26 @@ export class ApprovalDesk {
       button(`Reject ${which}`, decide("reject"), { disabled }),
     );
   }
+}
+
+/** What leads to changes that can't be seen from where the reader is. */
+function signs(
+  single: ApprovalView | undefined,
+  nEarlier: number,
+  reveal: (approvalId: string) => void,
+): HTMLElement[] {
+  const rows: [string, string, string][] = [];
+  if (single) rows.push(["A change waits for you", single.summary, single.id]);
+  if (nEarlier) rows.push([`${counted(nEarlier, "change")} to decide`, "Earlier messages", ""]);
+  return rows.map(([title, what, id]) =>
+    h(
+      "div",
+      { class: "lm-pending-sign" },
+      h("span", {}, `${title}: ${what}`),
+      button("Show", () => { reveal(id); }, {
+        class: "lm-quiet",
+        attr: { "aria-label": `Show: ${what}` },
+      }),
+    ),
+  );
 }

@@ -29,13 +29,13 @@ export class ChangesPane {
   private readonly undoing = new Set<string>();
   private readonly stop: () => void;
 
-  /** With `onlyBy`, only what was allowed in this way is listed. */
+  /** With `isWanted`, a part of them is listed; call `update` when it is another part. */
   constructor(
     private readonly store: Store,
     private readonly shell: Shell,
-    private readonly onlyBy = "",
+    private readonly isWanted?: (change: ChangeView) => boolean,
   ) {
-    this.element = onlyBy
+    this.element = isWanted
       ? h("div", { class: "lm-changes-pane" }, this.empty, this.list)
       : h("details", { class: "lm-changes-pane" }, this.heading, this.empty, this.list);
     this.stop = store.on("changes", () => {
@@ -49,9 +49,9 @@ export class ChangesPane {
     for (const row of this.rows.values()) row.diff?.dispose();
   }
 
-  private update(): void {
+  update(): void {
     const changes = this.store.changes
-      .filter((change) => !this.onlyBy || change.by === this.onlyBy)
+      .filter((change) => this.isWanted?.(change) ?? true)
       .sort((a, b) => b.made_at.localeCompare(a.made_at));
     this.empty.hidden = changes.length > 0;
     this.heading.textContent = `Changes (${String(changes.length)})`;

@@ -29,7 +29,7 @@ export class Composer {
   });
   private readonly facts = h("div", { class: "lm-facts" });
   private readonly stops: (() => void)[];
-  private readonly drafts: Drafts;
+  private readonly drafts = new Drafts();
   private threadId: string;
   /** How far back the arrows have gone; 0 is what is being written. */
   private recalled = 0;
@@ -44,7 +44,6 @@ export class Composer {
     private readonly shell: Shell,
   ) {
     this.threadId = store.active;
-    this.drafts = new Drafts(() => store.overview.run);
     const hintId = freshId("hint");
     this.hint.id = hintId;
     this.box = h("textarea", {
@@ -113,9 +112,9 @@ export class Composer {
     this.drafts.set(this.threadId, this.box.value);
   }
 
-  /** After a reload, or when the run is known by whose name drafts are kept. */
+  /** After a reload, as soon as the run is known for which drafts are kept. */
   private restoreDraft(): void {
-    if (this.box.value) return;
+    if (!this.drafts.open(this.store.overview.run_id) || this.box.value) return;
     const text = this.drafts.get(this.threadId);
     if (!text) return;
     this.box.value = text;

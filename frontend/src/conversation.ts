@@ -1,9 +1,11 @@
 // The transcript of the thread that is shown.
 
 import { ApprovalDesk } from "./approvals";
+import { BusyLine } from "./busy";
 import { DiagnosisPane } from "./diagnosis";
 import { button, h } from "./dom";
 import { ItemView, type ItemActions } from "./item";
+import { placeOfChange, placeOfPending } from "./places";
 import { ScrollKeeper } from "./scroll";
 import type { Shell } from "./shell";
 import { messageOf, type Store } from "./store";
@@ -25,7 +27,6 @@ export class Conversation {
   private readonly list = h("div", { class: "lm-items" });
   private readonly outbox = h("div", { class: "lm-outbox" });
   private readonly busy: BusyLine;
-  private readonly ended = h("p", { class: "lm-soft lm-ended", hidden: true });
   private readonly empty = h("div", { class: "lm-empty" });
   private readonly earlier: HTMLButtonElement;
   private readonly scroll: ScrollKeeper;
@@ -37,13 +38,13 @@ export class Conversation {
   private threadId = "";
   /** Id of the oldest entry that is shown. */
   private firstShown = "";
-  private isFetching = false;
+  private fetching: Promise<void> | undefined;
 
   constructor(
     private readonly store: Store,
     private readonly shell: Shell,
   ) {
-    this.desk = new ApprovalDesk(store, shell);
+    this.desk = new ApprovalDesk(store, shell, (id) => this.bring(id));
     this.diagnosis = new DiagnosisPane(store, shell);
     this.busy = new BusyLine();
     this.earlier = button("Show earlier messages", () => void this.showEarlier(), {
@@ -56,7 +57,6 @@ export class Conversation {
       this.diagnosis.element,
       this.empty,
       this.list,
-      this.ended,
       this.outbox,
       this.busy.element,
     );
@@ -101,7 +101,7 @@ export class Conversation {
   /** Say again what was said last. */
   retryLast(): void {
     const last = this.store.thread(this.threadId).items.findLast((item) => item.role === "user");
-    if (last) this.resend(last.id, last.text);
+    if (last) this.resend(last.id, last.text, false);
   }
 
   private subscribe(): (() => void)[] {
@@ -127,6 +127,9 @@ export class Conversation {
       }),
       this.store.on("busy", (threadId) => {
         here(threadId, () => { this.paintBusy(); });
+      }),
+      this.store.on("approval", ({ thread_id: threadId }) => {
+        here(threadId, () => { this.showPending(); });
       }),
       this.store.on("groups", () => { this.paintDiagnosis(); }),
       this.store.on("overview", () => { this.paintEmpty(); }),
@@ -176,7 +179,8 @@ export class Conversation {
   private letGo(): void {
     if (!this.scroll.isFollowing || this.views.size <= MOST_SHOWN) return;
     const { items } = this.store.thread(this.threadId);
-    const start = items.length - KEPT;
+    const start = Math.min(items.length - KEPT, placeOfPending(this.store, items));
+    if (start <= this.startOf(items)) return;
     const isInUse = items.slice(0, start).some((item) => this.views.get(item.id)?.isInUse);
     if (isInUse) return;
     this.firstShown = items[start]?.id ?? "";
@@ -185,7 +189,9 @@ export class Conversation {
 
   private startOf(items: Item[]): number {
     const known = items.findIndex((item) => item.id === this.firstShown);
-    return known >= 0 ? known : Math.max(0, items.length - PORTION);
+    const start = known >= 0 ? known : Math.max(0, items.length - PORTION);
+    // Nothing that can be approved is out of reach.
+    return Math.min(start, placeOfPending(this.store, items));
   }
 
   private viewOf(item: Item): ItemView {
@@ -201,7 +207,7 @@ export class Conversation {
 
   private actions(): ItemActions {
     return {
-      resend: (itemId, text) => { this.resend(itemId, text); },
+      resend: (itemId, text) => { this.resend(itemId, text, true); },
       retry: (itemId) => { this.retry(itemId); },
       approvalCard: (id) => this.desk.card(id),
     };
@@ -252,10 +258,6 @@ export class Conversation {
   private paintBusy(): void {
     const state = this.store.thread(this.threadId);
     this.busy.show(state.isBusy, state.doing);
-    // Else what is there of an answer looks like all of it.
-    const isCut = !state.isBusy && state.status === "cancelled" && state.items.length > 0;
-    this.ended.hidden = !isCut;
-    this.ended.textContent = isCut ? "You stopped this answer." : "";
   }
 
   private paintOutbox(): void {
@@ -289,35 +291,75 @@ export class Conversation {
 
   private async showEarlier(): Promise<void> {
     const state = this.store.thread(this.threadId);
-    let start = this.startOf(state.items);
-    if (this.isFetching || (start === 0 && !state.nEarlier)) return;
-    this.isFetching = true;
+    const start = this.startOf(state.items);
+    if (this.fetching || (start === 0 && !state.nEarlier)) return;
     try {
-      if (start === 0) {
-        await this.store.loadEarlier(this.threadId);
-        start = this.startOf(state.items);
-      }
-      this.firstShown = state.items[Math.max(0, start - PORTION)]?.id ?? "";
-      this.scroll.keepWhile(() => { this.paintAll(); });
+      if (start === 0) await this.fetchEarlier();
+      this.showFrom(this.startOf(state.items) - PORTION);
     } catch (error) {
       this.shell.toast(messageOf(error), "error");
-    } finally {
-      this.isFetching = false;
     }
+  }
+
+  /** Asked for twice, the same entries come once. */
+  private fetchEarlier(): Promise<void> {
+    this.fetching ??= this.store.loadEarlier(this.threadId).finally(() => {
+      this.fetching = undefined;
+    });
+    return this.fetching;
+  }
+
+  /** A change that is known to wait only now may be far above. */
+  private showPending(): void {
+    const { items } = this.store.thread(this.threadId);
+    const shown = items.findIndex((item) => item.id === this.firstShown);
+    if (placeOfPending(this.store, items) < shown) this.showFrom(this.startOf(items));
+  }
+
+  private showFrom(place: number): void {
+    const { items } = this.store.thread(this.threadId);
+    this.firstShown = items[Math.max(0, place)]?.id ?? "";
+    this.scroll.keepWhile(() => { this.paintAll(); });
+  }
+
+  /** Have the card of a change on the page; without an id, of any that waits. */
+  private async bring(approvalId: string): Promise<void> {
+    const { threadId } = this;
+    const state = this.store.thread(threadId);
+    const find = (): number =>
+      approvalId
+        ? placeOfChange(this.store, state.items, approvalId)
+        : placeOfPending(this.store, state.items);
+    while (!(find() in state.items) && state.nEarlier) {
+      await this.fetchEarlier();
+      if (this.threadId !== threadId) return;
+    }
+    const place = find();
+    if (place in state.items && place < this.startOf(state.items)) this.showFrom(place);
   }
 
   private retry(itemId: string): void {
     const { items } = this.store.thread(this.threadId);
     const at = items.findIndex((item) => item.id === itemId);
     const asked = items.slice(0, at).findLast((item) => item.role === "user");
-    if (asked) this.resend(asked.id, asked.text);
+    if (asked) this.resend(asked.id, asked.text, false);
     else this.shell.toast("There is no question to ask again.");
   }
 
-  private resend(itemId: string, text: string): void {
+  private resend(itemId: string, text: string, isWritten: boolean): void {
+    const { threadId } = this;
     this.store
-      .request({ type: "resend", thread_id: this.threadId, item_id: itemId, text })
-      .catch((error: unknown) => { this.shell.toast(messageOf(error), "error"); });
+      .request({ type: "resend", thread_id: threadId, item_id: itemId, text })
+      .catch((error: unknown) => {
+        // What was written is put back where it was, or where all that is not sent is.
+        const view = threadId === this.threadId ? this.views.get(itemId) : undefined;
+        if (!view || (isWritten && view.isBeingWritten)) {
+          this.store.keepUnsent(threadId, text, messageOf(error));
+          return;
+        }
+        this.shell.toast(messageOf(error), "error");
+        if (isWritten) view.edit(text);
+      });
     this.scroll.goToEnd();
   }
 }
@@ -325,45 +367,4 @@ export class Conversation {
 /** What is on its way is shown to be known again; a megabyte would take seconds to lay out. */
 function shortened(text: string): string {
   return text.length > MAX_OUTGOING_CHARS ? `${text.slice(0, MAX_OUTGOING_CHARS)} \u2026` : text;
-}
-
-/** Shows that something moves, what it is, and for how long it does. */
-class BusyLine {
-  readonly element: HTMLElement;
-  private readonly doing = h("span");
-  private readonly clock = h("span", { class: "lm-clock", attr: { "aria-hidden": "true" } });
-  private timer: ReturnType<typeof setInterval> | undefined;
-  private since = 0;
-
-  constructor() {
-    this.element = h(
-      "div",
-      { class: "lm-busy" },
-      h("span", { class: "lm-dots", attr: { "aria-hidden": "true" } }, h("i"), h("i"), h("i")),
-      this.doing,
-      this.clock,
-    );
-  }
-
-  show(isBusy: boolean, doing: string): void {
-    this.element.classList.toggle("lm-on", isBusy);
-    this.doing.textContent = isBusy ? doing || "Thinking" : "";
-    if (isBusy && this.timer === undefined) {
-      this.since = performance.now();
-      this.timer = setInterval(() => { this.tick(); }, 1000);
-    } else if (!isBusy) {
-      this.dispose();
-    }
-    this.tick();
-  }
-
-  dispose(): void {
-    clearInterval(this.timer);
-    this.timer = undefined;
-  }
-
-  private tick(): void {
-    const seconds = Math.floor((performance.now() - this.since) / 1000);
-    this.clock.textContent = this.timer !== undefined && seconds > 1 ? `${String(seconds)} s` : "";
-  }
 }

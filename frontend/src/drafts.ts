@@ -12,34 +12,54 @@ const SECRET =
 
 export class Drafts {
   private readonly written = new Map<string, string>();
+  private run = "";
 
-  /** `run` names the run that is talked to; empty while it is not known. */
-  constructor(private readonly run: () => string) {}
+  /**
+   * Take over what was kept for a run; true the first time that one is named.
+   *
+   * Never again: what another view keeps later is being written there, not here.
+   */
+  open(run: string): boolean {
+    if (!run || this.run) return false;
+    this.run = run;
+    const own = [...this.written];
+    withStorage((storage) => {
+      for (const key of Object.keys(storage).filter((name) => name.startsWith(PREFIX))) {
+        const [, ofRun, threadId = ""] = JSON.parse(key) as string[];
+        if (ofRun !== run || this.written.has(threadId)) continue;
+        this.written.set(threadId, storage.getItem(key) ?? "");
+      }
+    });
+    for (const [threadId, text] of own) this.keep(threadId, text);
+    return true;
+  }
 
   get(threadId: string): string {
-    return this.written.get(threadId) ?? this.kept(threadId);
+    return this.written.get(threadId) ?? "";
   }
 
   /** Note what is written now; an empty text is forgotten. */
   set(threadId: string, text: string): void {
+    // Where nothing was written, what another view has kept is left alone.
+    if (text === this.get(threadId)) return;
     this.written.set(threadId, text);
+    this.keep(threadId, text);
+  }
+
+  private keep(threadId: string, text: string): void {
     const isKept = text.trim() !== "" && text.length <= MAX_CHARS && !SECRET.test(text);
     withStorage((storage) => {
       const key = this.keyOf(threadId);
       storage.removeItem(key);
-      if (!isKept || !this.run()) return;
+      if (!isKept || !this.run) return;
       const keys = Object.keys(storage).filter((name) => name.startsWith(PREFIX));
       for (const name of keys.slice(0, keys.length - MAX_KEPT + 1)) storage.removeItem(name);
       storage.setItem(key, text);
     });
   }
 
-  private kept(threadId: string): string {
-    return (this.run() && withStorage((storage) => storage.getItem(this.keyOf(threadId)))) || "";
-  }
-
   private keyOf(threadId: string): string {
-    return JSON.stringify([NAME, this.run(), threadId]);
+    return JSON.stringify([NAME, this.run, threadId]);
   }
 }
 

@@ -30,6 +30,8 @@ export class ItemView {
   private readonly calls = h("div", { class: "lm-calls" });
   private readonly callLines = new Map<string, ToolCallLine>();
   private readonly approvals = h("div", { class: "lm-approvals" });
+  // Else what is there of an answer looks like all of it.
+  private readonly stopped = h("p", { class: "lm-soft", hidden: true }, "You stopped this answer.");
   private editor: HTMLElement | null = null;
 
   constructor(
@@ -47,6 +49,7 @@ export class ItemView {
       isMarkdown ? this.markdown.element : this.plain,
       this.calls,
       this.approvals,
+      this.stopped,
       this.actionRow(),
     );
     this.update(item);
@@ -57,10 +60,15 @@ export class ItemView {
     return this.editor !== null || this.element.contains(document.activeElement);
   }
 
+  get isBeingWritten(): boolean {
+    return this.editor !== null;
+  }
+
   update(item: Item): void {
     this.item = item;
     this.element.classList.toggle("lm-growing", !item.is_final);
     this.element.classList.toggle("lm-wordless", !item.text);
+    this.stopped.hidden = !item.is_stopped;
     if (item.role === "assistant") this.markdown.update(item.text, item.is_final);
     else if (this.plain.textContent !== item.text) this.plain.textContent = item.text;
     for (const call of item.calls) {
@@ -99,11 +107,12 @@ export class ItemView {
     return row;
   }
 
-  private edit(): void {
+  /** Let the user change what was said, or go on with a text that was refused. */
+  edit(text = this.item.text): void {
     if (this.editor) return;
     const area = h("textarea", { class: "lm-edit", attr: { "aria-label": "Your message" } });
-    area.value = this.item.text;
-    area.rows = Math.min(12, this.item.text.split("\n").length + 1);
+    area.value = text;
+    area.rows = Math.min(12, text.split("\n").length + 1);
     const close = (): void => {
       this.editor?.remove();
       this.editor = null;

@@ -39,7 +39,12 @@ export class ModeSwitch {
       { class: "lm-modes", attr: { role: "radiogroup", "aria-label": "What may be changed" } },
       ...MODES.map((entry) => this.makeChoice(name, entry)),
     );
-    this.changes = new ChangesPane(store, shell, "yolo");
+    this.changes = new ChangesPane(store, shell, (change) => {
+      // Those that the counter counts.
+      const since = Date.parse(store.overview.yolo_since);
+      const isBefore = Date.parse(change.made_at) < since;
+      return change.by === "yolo" && !isBefore;
+    });
     this.drawBanner();
     this.stop = store.on("overview", () => {
       this.update();
@@ -132,6 +137,7 @@ export class ModeSwitch {
     if (isOn && this.banner.hidden) this.shell.announce("YOLO mode is on.");
     if (!isOn && !this.banner.hidden) this.shell.announce("YOLO mode is off.");
     this.banner.hidden = !isOn;
+    this.changes.update();
     this.shell.root.dataset["mode"] = mode;
     const words = `${counted(count, "change")} made`;
     if (this.counter.textContent !== words) this.counter.textContent = words;

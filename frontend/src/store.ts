@@ -55,18 +55,9 @@ export class Store extends Emitter {
     this.listen("msg:custom", (message: unknown) => {
       this.receive(message);
     });
-    this.listen("change:overview", () => {
-      this.emit("overview", this.overview);
-    });
-    this.listen("change:groups", () => {
-      this.emit("groups", this.groups);
-    });
-    this.listen("change:threads", () => {
-      this.emit("threads", this.threads);
-    });
-    this.listen("change:changes", () => {
-      this.emit("changes", this.changes);
-    });
+    for (const name of ["overview", "groups", "threads", "changes"] as const) {
+      this.listen(`change:${name}`, () => { this.emit(name, this[name]); });
+    }
     this.listen("change:active", () => {
       this.emit("active", this.active);
       this.load(this.active);
@@ -184,6 +175,11 @@ export class Store extends Emitter {
     }
   }
 
+  /** Show what the kernel refused as not sent, so that it can be had back. */
+  keepUnsent(threadId: string, text: string, error: string): void {
+    this.sending.fail(threadId, this.sending.put(threadId, text), error);
+  }
+
   /** Forget what could not be sent. */
   takeOut(threadId: string, outgoingId: number): void {
     this.sending.takeOut(threadId, outgoingId);
@@ -206,8 +202,7 @@ export class Store extends Emitter {
     const oldest = state.items[0];
     if (!oldest || !state.nEarlier) return;
     const wanted = { type: "open_thread", thread_id: threadId, before: oldest.id } as const;
-    const data = await this.request(wanted);
-    const older = conversationOf(data);
+    const older = conversationOf(await this.request(wanted));
     this.keepApprovals(older);
     prependItems(state, older);
     this.emit("conversation", threadId);
@@ -336,6 +331,11 @@ export class Store extends Emitter {
 
   private adopt(threadId: string, whole: Conversation): void {
     replaceThread(this.thread(threadId), whole);
+    // What a whole thread does not hold was deleted with what it was proposed for.
+    const held = new Set(whole.approvals.map((approval) => approval.id));
+    for (const { id } of whole.n_earlier ? [] : this.pendingApprovals(threadId)) {
+      if (!held.has(id)) this.approvalsById.delete(id);
+    }
     this.keepApprovals(whole);
     this.sending.settle(threadId, this.thread(threadId).items);
     this.emit("conversation", threadId);

@@ -74,6 +74,7 @@ function applyEvent(state: ThreadState, event: PanelEvent): Change[] {
     case "finished":
       return changeItem(state, event.item_id, (item) => {
         item.is_final = true;
+        item.is_stopped = event.is_stopped;
       });
     case "removed": {
       const at = state.items.findIndex((item) => item.id === event.item_id);

@@ -78,6 +78,8 @@ export interface Overview {
   how_to_configure: string;
   budget_left: string;
   yolo_changes: number;
+  yolo_since: string;
+  run_id: string;
   asks_anyway: string;
   quick_prompts: string[];
 }
@@ -150,6 +152,7 @@ export interface Item {
   turn_id: string;
   at: string;
   is_final: boolean;
+  is_stopped: boolean;
 }
 
 /** The finished part of a thread, and the number of the last event in it. */
@@ -186,6 +189,7 @@ export interface CallChanged {
 export interface ItemFinished {
   type: "finished";
   item_id: string;
+  is_stopped: boolean;
 }
 
 /** An entry and all after it were taken back, to be said anew. */

@@ -5,6 +5,7 @@ import { PROTOCOL, type Overview } from "./wire";
 export const EMPTY_OVERVIEW: Overview = {
   protocol: PROTOCOL,
   run: "",
+  run_id: "",
   n_jobs: {},
   n_failures: 0,
   n_groups: 0,
@@ -16,6 +17,7 @@ export const EMPTY_OVERVIEW: Overview = {
   how_to_configure: "",
   budget_left: "",
   yolo_changes: 0,
+  yolo_since: "",
   asks_anyway: "",
   quick_prompts: [],
 };

@@ -177,6 +177,38 @@ test("what was being written when it was decided elsewhere is not lost", () => {
   expect(card("a").querySelector("pre")?.textContent).toBe("mine <b>");
 });
 
+test.each(["void", "refused", "done by another"])(
+  "a text that is on its way is not lost when it is %s",
+  async (how) => {
+    const { model, card, told } = opened(approval("a", { can_edit: true, text: "theirs" }));
+    buttonOf(card("a"), "Edit").click();
+    const area = card("a").querySelector("textarea");
+    if (!area) throw new Error("no box");
+    area.value = "mine";
+    area.dispatchEvent(new Event("input"));
+    buttonOf(card("a"), "Approve my version").click();
+    const status = { void: "void", refused: "rejected", "done by another": "done" }[how] as "void";
+    told(approval("a", { status, text: "theirs" }));
+    if (how === "void") await model.reply(model.last("decide"), { statuses: { a: "void" } });
+    else await model.refuse(model.last("decide"), "It was decided already.");
+    expect(card("a").querySelector("pre")?.textContent).toBe("mine");
+  },
+);
+
+test("a text that was carried out is not shown as lost", async () => {
+  const { model, card, told } = opened(approval("a", { can_edit: true, text: "theirs" }));
+  buttonOf(card("a"), "Edit").click();
+  const area = card("a").querySelector("textarea");
+  if (!area) throw new Error("no box");
+  area.value = "mine";
+  area.dispatchEvent(new Event("input"));
+  buttonOf(card("a"), "Approve my version").click();
+  told(approval("a", { status: "approved", text: "mine" }));
+  told(approval("a", { status: "done", text: "mine" }));
+  await model.reply(model.last("decide"), { statuses: { a: "done" } });
+  expect(card("a").querySelector("pre")).toBeNull();
+});
+
 test("what can't be edited has no Edit", () => {
   expect(labels(opened(approval("a")).card("a"))).not.toContain("Edit");
 });

@@ -104,6 +104,7 @@ export function item(id: string, changes: Partial<Item> = {}): Item {
     turn_id: "",
     at: "",
     is_final: true,
+    is_stopped: false,
     ...changes,
   };
 }
@@ -152,7 +153,11 @@ export const text = (itemId: string, piece: string): PanelEvent => ({
   item_id: itemId,
   text: piece,
 });
-export const finished = (itemId: string): PanelEvent => ({ type: "finished", item_id: itemId });
+export const finished = (itemId: string, isStopped = false): PanelEvent => ({
+  type: "finished",
+  item_id: itemId,
+  is_stopped: isStopped,
+});
 export const busy = (isBusy: boolean, status = "", doing = ""): PanelEvent => ({
   type: "busy",
   is_busy: isBusy,

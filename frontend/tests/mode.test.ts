@@ -123,3 +123,21 @@ test("a refusal is told and the switch stays true", async () => {
   expect(shell.toast).toHaveBeenCalledWith("Not now.", "error");
   expect(chosen(modes)).toBe("approve");
 });
+
+test("the list has the changes that the counter counts: those since YOLO was switched on", () => {
+  const { model, modes } = opened("yolo", { yolo_changes: 1, yolo_since: "2026-01-02T00:00:00+00:00" });
+  const change = (id: string, madeAt: string, by = "yolo") => ({
+    id, approval_id: "", thread_id: "t", turn_id: "", tool: "edit_file", summary: id, targets: [],
+    diff: "", made_at: madeAt, by, undone_by: "",
+  });
+  model.set("changes", [
+    change("before", "2026-01-01T23:59:59.999999+00:00"),
+    change("since", "2026-01-02T00:00:00.000001+00:00"),
+    change("mine", "2026-01-02T00:00:01+00:00", "approval"),
+  ]);
+  const listed = (): (string | null)[] =>
+    [...modes.banner.querySelectorAll(".lm-change-summary")].map((each) => each.textContent);
+  expect(listed()).toEqual(["since"]);
+  model.set("overview", { mode: "yolo", yolo_changes: 0, yolo_since: "2026-01-03T00:00:00+00:00" });
+  expect(listed()).toEqual([]);
+});

@@ -75,6 +75,43 @@ test("a question that is edited is said instead", async () => {
   await model.reply(model.last("resend"));
 });
 
+/** Say something else in place of the question; returns the editor if there is one. */
+function sayInstead(el: HTMLElement, words: string): HTMLTextAreaElement | null {
+  el.querySelector<HTMLElement>("[data-item=q] [aria-label^=Edit]")?.click();
+  const area = el.querySelector<HTMLTextAreaElement>(".lm-edit");
+  if (!area) throw new Error("no editor");
+  area.value = words;
+  area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+  return el.querySelector(".lm-edit");
+}
+
+test("a question that is edited and refused is in the editor again", async () => {
+  const el = show({ conversations: { t: conversation({ items: [QUESTION, item("i")], seq: 2 }) } });
+  expect(sayInstead(el, "/nonsense and much text")).toBeNull();
+  await model.refuse(model.last("resend"), "There is no command /nonsense.");
+  expect(el.querySelector<HTMLTextAreaElement>(".lm-edit")?.value).toBe("/nonsense and much text");
+  expect(el.querySelector(".lm-toast[role=alert]")?.textContent).toContain("no command");
+});
+
+test.each(["taken back", "out of sight"])("a refused edit of what is %s is not lost", async (where) => {
+  const el = show({ conversations: { t: conversation({ items: [QUESTION, item("i")], seq: 2 }) } });
+  sayInstead(el, "Why now?");
+  if (where === "taken back") model.events("t", 3, { type: "removed", item_id: "q" });
+  else model.set("active", "u");
+  await model.refuse(model.last("resend"), "The budget is used up.");
+  model.set("active", "t");
+  expect(el.querySelector(".lm-outgoing .lm-plain")?.textContent).toBe("Why now?");
+  expect(el.querySelector(".lm-outgoing [role=alert]")?.textContent).toContain("used up");
+});
+
+test("trying again what is refused opens no editor", async () => {
+  const el = show({ conversations: { t: conversation({ items: [QUESTION, item("i")], seq: 2 }) } });
+  el.querySelector<HTMLElement>("[data-item=i] [aria-label='Try again']")?.click();
+  await model.refuse(model.last("resend"), "The budget is used up.");
+  expect(el.querySelector(".lm-edit, .lm-outgoing")).toBeNull();
+  expect(el.querySelector(".lm-toast[role=alert]")?.textContent).toContain("used up");
+});
+
 test("Esc leaves the editor and stops nothing", () => {
   const el = show({ conversations: { t: conversation({ items: [QUESTION], seq: 1 }) } });
   model.events("t", 2, busy(true));
@@ -260,16 +297,25 @@ test("what leads to a thread goes away when the user is there", () => {
   expect(el.querySelectorAll(".lm-toast")).toHaveLength(1);
 });
 
-test("an answer that was stopped does not look whole", () => {
-  const el = show({ conversations: { t: conversation({ items: [QUESTION], seq: 1 }) } });
-  const ended = el.querySelector<HTMLElement>(".lm-ended");
-  expect(ended?.hidden).toBe(true);
-  model.events("t", 2, busy(true));
-  model.events("t", 3, busy(false, "cancelled"));
-  expect(ended?.hidden).toBe(false);
-  expect(ended?.textContent).toBe("You stopped this answer.");
-  model.events("t", 4, busy(true));
-  expect(ended?.hidden).toBe(true);
+test("an answer that was stopped does not look whole, also later and after a reload", async () => {
+  const stopped = item("i", { text: "Half an ans", is_stopped: true });
+  const marks = (el: HTMLElement): string[] =>
+    [...el.querySelectorAll<HTMLElement>(".lm-item")]
+      .filter((one) => [...one.querySelectorAll("p")].some((p) => !p.hidden && p.textContent === "You stopped this answer."))
+      .map((one) => one.dataset["item"] ?? "");
+  let el = show({ conversations: { t: conversation({ items: [QUESTION], seq: 1 }) } });
+  model.events("t", 2, busy(true), added("i"), text("i", "Half an ans"));
+  await frame();
+  expect(marks(el)).toEqual([]);
+  model.events("t", 5, finished("i", true), busy(false, "cancelled"));
+  await frame();
+  expect(marks(el)).toEqual(["i"]);
+  model.events("t", 7, added("h", { role: "user", text: "/help" }), busy(true), busy(false, "finished"));
+  await frame();
+  expect(marks(el)).toEqual(["i"]);
+  close();
+  el = show({ conversations: { t: conversation({ items: [QUESTION, stopped], seq: 9 }) } });
+  expect(marks(el)).toEqual(["i"]);
 });
 
 test("a view that is closed leaves nothing behind", () => {

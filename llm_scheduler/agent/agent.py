@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.agent.approval import Approval, Decision, Scope
+from llm_scheduler.agent.asides import Asides
 from llm_scheduler.agent.events import (
     ChatResult,
     Done,
@@ -19,7 +20,9 @@ from llm_scheduler.agent.events import (
     Failed,
 )
 from llm_scheduler.agent.kept_history import read_kept_history
+from llm_scheduler.agent.known_keys import find_keys
 from llm_scheduler.agent.loop import AgentLoop
+from llm_scheduler.agent.model_choice import hide
 from llm_scheduler.agent.thread_turns import ThreadTurns
 from llm_scheduler.agent.threads import HistoryItem, ThreadInfo, ThreadList, check_thread_id
 from llm_scheduler.agent.turns import TurnLocks
@@ -104,6 +107,7 @@ class Agent:
         self._turns = ThreadTurns(
             desk=desk,
             threads=self._threads,
+            asides=Asides(folder.database),
             locks=TurnLocks(folder.path / "locks"),
             open_conversations=self._open,
             publish=self._publish,
@@ -111,6 +115,24 @@ class Agent:
         self._watchers: list[Callable[[Event], Any]] = []
 
     # -- turns ------------------------------------------------------------------------
+
+    @staticmethod
+    def check_message(message: str) -> None:
+        """Check that something can be said.
+
+        Raises
+        ------
+        UsageError
+            It is empty or too long.
+
+        """
+        if not make_writable(message).strip():
+            raise UsageError("The message is empty.")
+        if len(message) > MAX_MESSAGE_CHARS:
+            raise UsageError(
+                f"The message has {len(message):,} characters; at most {MAX_MESSAGE_CHARS:,} "
+                "are taken. Put the rest into a file in the run's folder."
+            )
 
     async def stream(self, message: str | None, thread_id: str) -> AsyncGenerator[Event, None]:
         """Yield what happens in a turn, from `TurnStarted` to `Done`.
@@ -135,14 +157,9 @@ class Agent:
 
         """
         check_thread_id(thread_id)
-        if message is not None and not make_writable(message).strip():
-            raise UsageError("The message is empty.")
-        if message is not None and len(message) > MAX_MESSAGE_CHARS:
-            raise UsageError(
-                f"The message has {len(message):,} characters; at most {MAX_MESSAGE_CHARS:,} "
-                "are taken. Put the rest into a file in the run's folder."
-            )
-        text = make_writable(message) if message is not None else None
+        if message is not None:
+            self.check_message(message)
+        text = hide(make_writable(message), self._keys()) if message is not None else None
         turn = await self._loop.call(self._turns.begin(text, thread_id))
         try:
             async with aclosing(turn.follow()) as events:
@@ -263,6 +280,10 @@ class Agent:
         self._threads.close()
 
     # -- on the loop ---------------------------------------------------------------------
+
+    def _keys(self) -> Collection[str]:
+        known = self._conversations
+        return known.keys if known is not None else find_keys(self._settings, self._models or ())
 
     async def _open(self) -> Conversations:
         if self._conversations is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -14,12 +14,17 @@ from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.tool import tool_call
 
 from llm_scheduler.agent.history import MALFORMED, new_call_id, plain_name
+from llm_scheduler.agent.key_hiding import hide_in
+from llm_scheduler.agent.model_choice import hide
 from llm_scheduler.agent.partial_json import bounded_parsing
 from llm_scheduler.agent.retries import bounded_stream, output_bound
+from llm_scheduler.agent.untraced import untraced
 from llm_scheduler.agent.untrusted import make_writable
 from llm_scheduler.agent.usage import text_of
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import ModelError
+from llm_scheduler.logs.redaction import REDACTED
+from llm_scheduler.tools.hidden_keys import HeldBack
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -39,6 +44,7 @@ async def read_answer(
     messages: Sequence[BaseMessage],
     settings: LLMSettings,
     say: Callable[[str, str], None],
+    keys: Collection[str] = (),
 ) -> AIMessage:
     """Ask a model and read its answer to the end, telling `say` each piece.
 
@@ -52,6 +58,8 @@ async def read_answer(
         For the limits of time.
     say
         Called with an id, another for each try, and a piece of the text.
+    keys
+        Taken out of what the model says, as it is shown, kept and sent again.
 
     Raises
     ------
@@ -59,8 +67,8 @@ async def read_answer(
         It went silent, took too long, or answered nothing that can be used.
 
     """
-    with bounded_parsing():
-        return await _read_answer(model, messages, settings, say)
+    with bounded_parsing(), untraced():
+        return await _read_answer(model, messages, settings, say, keys)
 
 
 async def _read_answer(
@@ -68,12 +76,20 @@ async def _read_answer(
     messages: Sequence[BaseMessage],
     settings: LLMSettings,
     say: Callable[[str, str], None],
+    keys: Collection[str],
 ) -> AIMessage:
     message_id = f"answer-{uuid4().hex[:12]}"
     parts: list[str] = []
     rest: list[AIMessageChunk] = []
     places: set[Any] = set()
     n_chars, is_cut = 0, False
+    held = HeldBack(keys, REDACTED)
+
+    def tell(text: str) -> None:
+        if text:
+            parts.append(text)
+            say(message_id, text)
+
     bound: dict[str, Any] = dict(output_bound(model))
     stream: Any = bounded_stream(
         model.astream(list(messages), **bound), settings, max_chars=_MAX_ARGUMENT_CHARS
@@ -83,8 +99,7 @@ async def _read_answer(
             text = make_writable(text_of(chunk))[: MAX_ANSWER_CHARS - n_chars]
             if text:
                 n_chars += len(text)
-                parts.append(text)
-                say(message_id, text)
+                tell(held.push(text))
             if _says_more(chunk):
                 rest.append(_without_text(chunk))
                 n_chars += sum(len(c.get("args") or "") for c in rest[-1].tool_call_chunks)
@@ -93,10 +108,12 @@ async def _read_answer(
             if n_chars >= MAX_ANSWER_CHARS or len(places) > _MAX_PLACES:
                 is_cut = True
                 break
+    if not is_cut:  # else it may be a part of a key
+        tell(held.rest())
     whole = add_ai_message_chunks(rest[0], *rest[1:]) if rest else AIMessageChunk(content="")
     if is_cut and whole.tool_call_chunks and not parts:
         raise ModelError("The model wrote a tool call without end; it was cut off.", kind="answer")
-    return _as_message(whole, "".join(parts), message_id, is_cut=is_cut)
+    return _as_message(whole, "".join(parts), message_id, keys, is_cut=is_cut)
 
 
 def is_empty(answer: AIMessage) -> bool:
@@ -158,7 +175,7 @@ def _without_text(chunk: AIMessage) -> AIMessageChunk:
     )
 
 
-def _calls_in(whole: AIMessageChunk) -> list[ToolCall]:
+def _calls_in(whole: AIMessageChunk, keys: Collection[str]) -> list[ToolCall]:
     """Return the tool calls of an answer; what is not whole is malformed, never guessed."""
     calls = []
     for chunk in whole.tool_call_chunks:
@@ -168,9 +185,10 @@ def _calls_in(whole: AIMessageChunk) -> list[ToolCall]:
         except (ValueError, RecursionError):
             arguments = None
         if not isinstance(arguments, dict) or _is_deep(arguments):
-            arguments = {MALFORMED: raw[:_MAX_QUOTED]}
-        name = plain_name(chunk["name"])
-        calls.append(tool_call(name=name, args=arguments, id=chunk["id"] or ""))
+            arguments = {MALFORMED: hide(raw, keys)[:_MAX_QUOTED]}
+        name = plain_name(hide(str(chunk["name"] or ""), keys))
+        call_id = hide(str(chunk["id"] or ""), keys)
+        calls.append(tool_call(name=name, args=hide_in(arguments, keys), id=call_id))
     return calls
 
 
@@ -180,13 +198,15 @@ def _is_deep(value: Any, n_left: int = _MAX_DEPTH) -> bool:
     return n_left == 0 or any(_is_deep(each, n_left - 1) for each in inner)
 
 
-def _as_message(whole: AIMessageChunk, text: str, message_id: str, *, is_cut: bool) -> AIMessage:
-    calls = _calls_in(whole)
+def _as_message(
+    whole: AIMessageChunk, text: str, message_id: str, keys: Collection[str], *, is_cut: bool
+) -> AIMessage:
+    calls = _calls_in(whole, keys)
     if not text.strip() and not calls:
         refusal = whole.additional_kwargs.get("refusal")
-        text = refusal if isinstance(refusal, str) else text
+        text = hide(refusal, keys) if isinstance(refusal, str) else text
     kept = {
-        key: value
+        key: hide(value, keys)
         for key in ("finish_reason", "model_name", "stop_reason")
         if isinstance(value := whole.response_metadata.get(key), str)
     }

@@ -57,6 +57,8 @@ class Call:
     reason: str
     must_ask: bool = False
     """Whether only the user may allow it, whatever the mode and the rules are."""
+    replaces: tuple[str, ...] = ()
+    """Approvals that are void when this one is there, where they are not decided yet."""
 
     @property
     def signature(self) -> str:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from llm_scheduler.agent.database import AgentDatabase
 
+ASIDE_PREFIX = "aside-"
+"""How the ids of entries begin that are no messages of the conversation."""
 MAX_KEPT = 200
 """Of one conversation; the oldest go."""
 MAX_CHARS = 20_000
@@ -44,7 +47,8 @@ class Aside(BaseModel):
     """Chosen by whoever adds it."""
     n_before: int
     """So many messages were in the conversation."""
-    role: Literal["user", "notice"]
+    role: Literal["user", "notice", "stopped"]
+    """``stopped`` says, without a text, that the user stopped the turn here."""
     text: str
     at: datetime
 
@@ -77,6 +81,12 @@ class Asides:
                 "SELECT number FROM asides WHERE thread_id = ?1 ORDER BY number DESC LIMIT ?3)",
                 (thread_id, _CLEARED, MAX_KEPT),
             )
+
+    def add_stop(self, thread_id: str, n_before: int) -> None:
+        """Keep that a turn was stopped after so many messages."""
+        name = f"{ASIDE_PREFIX}{token_hex(6)}"
+        now = datetime.now(UTC)
+        self.add(thread_id, [Aside(id=name, n_before=n_before, role="stopped", text="", at=now)])
 
     def of(self, thread_id: str) -> list[Aside]:
         """Return those of a conversation, the oldest first."""

@@ -89,7 +89,8 @@ class Budget:
     settings
         The limits, and the prices of a million tokens.
     run_id
-        Names the run among all that share the database.
+        Names the run among all that share the database, or returns its name: one that is open
+        for long may see the next run begin.
     day_database
         One that all runs of this user share; the limits of a day hold over those that
         are counted in the same file.
@@ -103,20 +104,27 @@ class Budget:
         database: AgentDatabase,
         settings: LLMSettings,
         *,
-        run_id: str,
+        run_id: str | Callable[[], str],
         day_database: AgentDatabase | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings = settings
         # Both periods in one file: one transaction, and no half of it is ever counted.
         self._database = day_database or database
-        self._run = f"run {run_id}"
+        self._run_id = run_id
+        self._run = ""
         self._now = now
         self._tidied = ""
         """The day on which old ones were forgotten last."""
         self._seen: Spent | None = None
         """What was used, as of the last transaction."""
         self._database.add_schema(_SCHEMA)
+        self._look_which_run()
+
+    def _look_which_run(self) -> None:
+        """Find the run that counts now; outside of transactions, as it may read a file."""
+        run_id = self._run_id if isinstance(self._run_id, str) else self._run_id()
+        self._run = f"run {run_id}"
 
     def check(self, expected_tokens: int = 0) -> None:
         """Raise `BudgetSpent` when a call with so many tokens would be over a limit.
@@ -134,6 +142,7 @@ class Budget:
             It would be over a limit; nothing is counted.
 
         """
+        self._look_which_run()
         held = Reservation((self._run, self._day()), input_tokens, output_tokens)
         money = self._price(input_tokens, output_tokens)
         with self._database.transaction() as db:
@@ -194,12 +203,14 @@ class Budget:
 
     def count(self, input_tokens: int, output_tokens: int) -> None:
         """Count a call that was made without a reservation, whatever the limits."""
+        self._look_which_run()
         money = self._price(input_tokens, output_tokens)
         with self._database.transaction() as db:
             self._add(db, (self._run, self._day()), 1, input_tokens, output_tokens, money)
 
     def spent(self) -> Spent:
         """Return what was used in this run and today, of all processes."""
+        self._look_which_run()
         with self._database.transaction() as db:
             return self._read(db)
 

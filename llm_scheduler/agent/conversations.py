@@ -6,7 +6,8 @@ Everything here runs on the agent's loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -34,6 +35,7 @@ from llm_scheduler.agent.history import (
     unanswered_calls,
 )
 from llm_scheduler.agent.history_items import make_items
+from llm_scheduler.agent.key_hiding import hide_in_message
 from llm_scheduler.agent.known_keys import find_keys
 from llm_scheduler.agent.model_calls import Asking, ModelCalls
 from llm_scheduler.agent.model_choice import close_models, find_context_tokens, make_models
@@ -41,6 +43,7 @@ from llm_scheduler.agent.notes import Notes
 from llm_scheduler.agent.rule_answers import RuleAnswers, RuleTalk
 from llm_scheduler.agent.summaries import SHORT_OUTPUT
 from llm_scheduler.agent.turns import Turn, TurnStatus
+from llm_scheduler.agent.untraced import untraced
 from llm_scheduler.agent.untrusted import cut_middle
 from llm_scheduler.errors import UsageError
 
@@ -107,7 +110,7 @@ class Conversations:
         write_names = [tool.name for tool in write_tools]
         size = self._asking.context_tokens * _CHARS_PER_TOKEN // _OUTPUT_SHARE
         most = min(_MOST_OUTPUT, max(_LEAST_OUTPUT, size))
-        self._gate = Gate(desk, write_names, most, lambda: self._asking.keys)
+        self._gate = Gate(desk, write_names, most, lambda: self.keys)
         self._calls = ModelCalls(
             self._asking,
             rules=RuleAnswers(rules, run) if rules is not None else None,
@@ -121,6 +124,11 @@ class Conversations:
         self._opening = asyncio.Lock()
         self._saver: PruningSaver | None = None
         self._graph: CompiledStateGraph[Any, Any, Any, Any] | None = None
+
+    @property
+    def keys(self) -> Collection[str]:
+        """The keys in use, as far as they are known."""
+        return self._asking.keys
 
     # -- opening and closing --------------------------------------------------------
 
@@ -161,7 +169,8 @@ class Conversations:
         """Answer the message of a turn."""
         snapshot = await self._look(turn.thread_id)
         turn.inputs = await self._make_inputs(turn, snapshot)
-        await self._open_models()
+        await self._open_models()  # whose keys are not to be kept either
+        turn.inputs = [hide_in_message(message, self.keys) for message in turn.inputs]
         return await self._drive(turn, {"messages": turn.inputs})
 
     async def go_on(self, turn: Turn, *, may_retry: bool) -> TurnStatus:
@@ -214,15 +223,15 @@ class Conversations:
 
     async def _drive(self, turn: Turn, graph_input: Any) -> TurnStatus:
         assert self._graph is not None
-        config = _config(turn.thread_id)
         while True:
-            result = await self._graph.ainvoke(
-                None if graph_input is _RESUME else graph_input,
-                config,
-                context=turn,
-                # A change must not be proposed for a call that a crash can lose.
-                durability="sync",
-            )
+            with untraced():
+                result = await self._graph.ainvoke(
+                    None if graph_input is _RESUME else graph_input,
+                    _config(turn.thread_id),
+                    context=turn,
+                    # A change must not be proposed for a call that a crash can lose.
+                    durability="sync",
+                )
             if not result.get("__interrupt__"):
                 turn.text = turn.text or _last_text(result.get("messages", ()))
                 return "finished"
@@ -257,16 +266,15 @@ class Conversations:
         for call in unanswered_calls(known):
             text, approval = await asyncio.to_thread(self._tell_outcome, turn.thread_id, call)
             mark = {"approval": approval.id} if approval is not None and is_open(approval) else {}
-            inputs.append(
-                ToolMessage(
-                    text or NOT_ANSWERED,
-                    id=uuid4().hex,
-                    tool_call_id=call["id"] or "",
-                    name=call["name"],
-                    status="error",
-                    additional_kwargs={MARK: mark} if mark else {},
-                )
+            answer = ToolMessage(
+                text or NOT_ANSWERED,
+                id=uuid4().hex,
+                tool_call_id=call["id"] or "",
+                name=call["name"],
+                status="error",
+                additional_kwargs={MARK: mark} if mark else {},
             )
+            inputs.append(answer)
         if messages:
             inputs += await asyncio.to_thread(self._notes.all, turn.thread_id, messages)
         inputs.append(_human(turn.message))
@@ -294,9 +302,7 @@ class Conversations:
             mark = {"problem": kind or "internal"}
             new.append(AIMessage(problem, id=uuid4().hex, additional_kwargs={MARK: mark}))
         if new:
-            await self._graph.aupdate_state(
-                _config(turn.thread_id), {"messages": new}, as_node="model"
-            )
+            await self._put(turn.thread_id, new, as_node="model")
 
     # -- threads -----------------------------------------------------------------------
 
@@ -304,9 +310,7 @@ class Conversations:
         """Return the messages of a thread, for people."""
         snapshot = await self._look(thread_id)
         messages = [*_messages(snapshot), *_leftovers(snapshot)]
-        find: Callable[[str], Approval | None] = lambda call_id: self._desk.for_call(  # noqa: E731 - bound to the thread
-            thread_id, call_id
-        )
+        find = partial(self._desk.for_call, thread_id)
         return await asyncio.to_thread(make_items, messages, find)
 
     async def take_back(self, thread_id: str, message_id: str) -> set[str]:
@@ -319,17 +323,13 @@ class Conversations:
 
         """
         snapshot = await self._look(thread_id)
-        assert self._graph is not None
         messages: list[BaseMessage] = list(snapshot.values.get("messages", ()))
         places = [i for i, message in enumerate(messages) if message.id == message_id]
         if not places:
             raise UsageError("This message is not in the conversation any more.")
         gone = messages[places[0] :]
-        removals = [RemoveMessage(id=str(message.id)) for message in gone]
         # As if it came from outside: nothing that was about to happen goes on.
-        await self._graph.aupdate_state(
-            _config(thread_id), {"messages": removals}, as_node="__start__"
-        )
+        await self._put(thread_id, [RemoveMessage(id=str(m.id)) for m in gone], as_node="__start__")
         return {str(call["id"]) for message in gone for call in calls_of(message)}
 
     async def delete(self, thread_id: str) -> None:
@@ -337,6 +337,12 @@ class Conversations:
         await self.open()
         assert self._saver is not None
         await self._saver.adelete_thread(thread_id)
+
+    async def _put(self, thread_id: str, messages: Sequence[BaseMessage], *, as_node: str) -> None:
+        assert self._graph is not None
+        values = {"messages": [hide_in_message(message, self.keys) for message in messages]}
+        with untraced():
+            await self._graph.aupdate_state(_config(thread_id), values, as_node=as_node)
 
     async def _look(self, thread_id: str) -> StateSnapshot:
         await self.open()

@@ -7,7 +7,7 @@ once. Nothing that a model writes reaches the mode, the limits or a decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -104,6 +104,7 @@ class ApprovalDesk:
         arguments: Mapping[str, Any],
         reason: str = "",
         must_ask: bool = False,
+        replaces: Sequence[str] = (),
     ) -> Approval:
         """Plan a change, and carry it out where that is allowed without a question.
 
@@ -119,6 +120,8 @@ class ApprovalDesk:
             In the words of whoever proposes it.
         must_ask
             Never carry it out without a question, whatever the mode and the rules are.
+        replaces
+            Ids of approvals that this one does too; they are void where they still wait.
 
         Raises
         ------
@@ -137,6 +140,7 @@ class ApprovalDesk:
             arguments=dict(arguments),
             reason=_clean(reason),
             must_ask=must_ask,
+            replaces=tuple(replaces),
         )
         if self._table.of_call(call.thread_id, call.call_id, call.signature) is None:
             self._policy.check_writable()
@@ -199,7 +203,10 @@ class ApprovalDesk:
         row = self._table.get(self._table.add(call, plan))
         self._effects.note_row("proposed", row)
         # One card for one change: else each would have to be decided.
-        for earlier in self._table.same_pending(row):
+        replaced = [self._table.get(approval_id) for approval_id in call.replaces]
+        for earlier in {x.number: x for x in (*self._table.same_pending(row), *replaced)}.values():
+            if earlier.status != "pending":
+                continue
             told = f"It was proposed again as ap-{row.number}."
             self._table.set_status(earlier.number, "void", message=told, replaced_by=row.number)
             self._effects.note_row("void", earlier, replaced_by=f"ap-{row.number}")

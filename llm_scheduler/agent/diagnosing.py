@@ -208,9 +208,7 @@ class ModelDiagnoser:
     async def _ask(self, group_key: str, failure: Failure, run: RunView) -> Outcome:
         # Another kernel may be asking about it just now.
         claim = self._claims.make(group_key)
-        while not await asyncio.to_thread(claim.take):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(CLAIM_POLL_S)
-        async with claim.kept():
+        async with claim.held(CLAIM_POLL_S):
             outcome = await asyncio.to_thread(self._cache.get, group_key)
             return outcome or await self._ask_now(group_key, failure, run)
 

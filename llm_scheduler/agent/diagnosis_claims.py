@@ -88,13 +88,18 @@ class Claim:
             )
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Keep what was taken alive, however long the model takes, and release it."""
-        renewing = asyncio.ensure_future(self._renew())
+    async def held(self, poll_s: float) -> AsyncIterator[None]:
+        """Wait until it is ours, keep it alive, however long the model takes, and release it."""
+        renewing: asyncio.Future[None] | None = None
         try:
+            while not await asyncio.to_thread(self.take):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(poll_s)
+            renewing = asyncio.ensure_future(self._renew())
             yield
         finally:
-            renewing.cancel()
+            # Also of one who was cancelled: the thread may take it all the same.
+            if renewing is not None:
+                renewing.cancel()
             with suppress(StoreError):  # it expires by itself
                 await asyncio.to_thread(self.release)
 

@@ -28,6 +28,7 @@ from llm_scheduler.agent.turns import Turn
 from llm_scheduler.agent.untrusted import cut_middle, make_safe
 from llm_scheduler.errors import LLMSchedulerError, ToolError
 from llm_scheduler.logs.redaction import redact
+from llm_scheduler.tools.hidden_keys import hiding_keys
 
 if TYPE_CHECKING:
     from langchain.agents.middleware.types import ToolCallRequest
@@ -122,7 +123,8 @@ class Gate(AgentMiddleware[Any, Any]):
             else:
                 self._announce(turn, request)
                 self._check(request)
-                ok, text = _read_result(await handler(request))
+                with hiding_keys(self._get_keys()):
+                    ok, text = _read_result(await handler(request))
         except GraphBubbleUp:
             raise
         except LLMSchedulerError as exc:

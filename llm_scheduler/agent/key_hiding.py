@@ -1,15 +1,18 @@
-"""Takes the keys that are in use out of scanned logs and out of diagnoses."""
+"""Takes the keys that are in use out of scanned logs, diagnoses and messages."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.agent.model_choice import hide
 from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.logs import LogText
 from llm_scheduler.logs.models import Traceback
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
 
 
 def hide_in_logs(texts: Iterable[LogText], keys: Collection[str]) -> list[LogText]:
@@ -20,8 +23,18 @@ def hide_in_logs(texts: Iterable[LogText], keys: Collection[str]) -> list[LogTex
 def hide_in_diagnosis(diagnosis: Diagnosis, keys: Collection[str]) -> Diagnosis:
     """Return a diagnosis without the keys, whoever wrote them."""
     values = diagnosis.model_dump()
-    hidden = _hide_in(values, keys)
+    hidden = hide_in(values, keys)
     return diagnosis if hidden == values else Diagnosis.model_validate(hidden)
+
+
+def hide_in_message(message: BaseMessage, keys: Collection[str]) -> BaseMessage:
+    """Return a message without the keys, in its text and in what its tool calls ask for."""
+    text = str(message.text)
+    new: dict[str, Any] = {"content": clean} if (clean := hide(text, keys)) != text else {}
+    calls = getattr(message, "tool_calls", ())
+    if calls and (hidden := hide_in(calls, keys)) != calls:
+        new["tool_calls"] = hidden
+    return message.model_copy(update=new) if new else message
 
 
 def _hide_in_log(text: LogText, keys: Collection[str]) -> LogText:
@@ -43,11 +56,14 @@ def _hide_in_traceback(traceback: Traceback, keys: Collection[str]) -> Traceback
     )
 
 
-def _hide_in(value: Any, keys: Collection[str]) -> Any:
+def hide_in(value: Any, keys: Collection[str]) -> Any:
+    """Return a value as JSON has it without the keys, in the names of its fields, too."""
+    if not keys:
+        return value
     if isinstance(value, str):
         return hide(value, keys)
     if isinstance(value, dict):
-        return {name: _hide_in(item, keys) for name, item in value.items()}
+        return {hide_in(name, keys): hide_in(item, keys) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_hide_in(item, keys) for item in value]
+        return [hide_in(item, keys) for item in value]
     return value

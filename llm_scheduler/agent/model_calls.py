@@ -35,7 +35,7 @@ from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.events import Usage
 from llm_scheduler.agent.gate import MAX_SAME_CALLS, most_repeated
 from llm_scheduler.agent.history import calls_of, current_turn, repair_history
-from llm_scheduler.agent.model_choice import hide
+from llm_scheduler.agent.key_hiding import hide_in_message
 from llm_scheduler.agent.retries import PATIENCE, Patience, ask
 from llm_scheduler.agent.rule_answers import RuleAnswers
 from llm_scheduler.agent.summaries import (
@@ -248,12 +248,11 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
 
     def _clean(self, message: BaseMessage) -> BaseMessage:
         """Take secrets out of a message."""
-        text = str(message.text)
-        clean = hide(text, self._asking.keys)
+        message = hide_in_message(message, self._asking.keys)
         # Answers of tools are redacted when they are made; what people type is not.
-        if isinstance(message, HumanMessage):
-            clean = _redact(clean)
-        return message if clean == text else message.model_copy(update={"content": clean})
+        if isinstance(message, HumanMessage) and (text := _redact(message.text)) != message.text:
+            return message.model_copy(update={"content": text})
+        return message
 
     async def _summarise(
         self, turn: Turn, older: Sequence[BaseMessage], summary: Summary | None, room: int
@@ -318,7 +317,9 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
         n_input = count_tokens(prompt) + self._tool_tokens.get(tuple(t.name for t in tools), 0)
         answer = await ask(
             asking.models,
-            lambda model: read_answer(self._bind(model, tools), prompt, asking.settings, say),
+            lambda model: read_answer(
+                self._bind(model, tools), prompt, asking.settings, say, asking.keys
+            ),
             settings=asking.settings,
             budget=asking.budget,
             on_notice=turn.notice,

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from llm_scheduler.agent.approval import Scope
 from llm_scheduler.config import LLMSettings, Mode
-from llm_scheduler.errors import ToolError, UsageError
+from llm_scheduler.errors import ToolError, TooManyChanges, UsageError
 from llm_scheduler.tools.change import PlannedChange
 
 Verdict = Literal["ask", "rule", "yolo"]
@@ -157,7 +157,7 @@ class Policy:
         """
         limit = self._settings.changes_per_turn
         if tally.n_changes >= limit:
-            raise ToolError(
+            raise TooManyChanges(
                 f"{limit} changes were proposed in this turn, which is the limit. Stop here, and "
                 "tell the user what is done and what is left."
             )

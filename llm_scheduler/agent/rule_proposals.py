@@ -41,8 +41,8 @@ class Moment:
     def __init__(self, run: RunView) -> None:
         self.run = run
         self.jobs: Sequence[JobInfo] = run.jobs()
-        self.groups: Sequence[FailureGroup] = run.groups()
         self.failures: Sequence[Failure] = run.failures()
+        self.groups = [*_as_of_the_newest(run.groups(), self.failures)]
         self.last = {name: failure for failure in self.failures for name in failure.learners}
 
     def job_of(self, learner: str) -> JobInfo | None:
@@ -81,6 +81,16 @@ class Moment:
             if failure in earlier
             or (self.is_last(failure) and not set(subject.learners).isdisjoint(failure.learners))
         ]
+
+
+def _as_of_the_newest(
+    groups: Sequence[FailureGroup], failures: Sequence[Failure]
+) -> Iterator[FailureGroup]:
+    """Yield groups that show their last failure: of what happened before, numbers are past."""
+    newest = {group_key(f.diagnosis): f.diagnosis for f in failures if f.diagnosis is not None}
+    for group in groups:
+        shown = newest.get(group.key, group.representative)
+        yield group.model_copy(update={"title": shown.title, "representative": shown})
 
 
 def hint_of(found: FoundFixes) -> str:
@@ -164,7 +174,7 @@ def _fix_texts(chosen: Sequence[_Chosen], facts: Moment) -> list[str]:
         elif facts.is_done(failures):
             lines.append("Since then the goal was reached: there is nothing left to fix.")
         elif not found.fixes:
-            diagnosis = failures[0].diagnosis
+            diagnosis = failures[-1].diagnosis
             assert diagnosis is not None
             remedies = [f"- {plain(remedy.summary)}" for remedy in diagnosis.remedies[:3]]
             lines.append("Rules can't state an exact fix. What a person can do:")

@@ -18,6 +18,7 @@ from llm_scheduler.agent.words import read_decision
 from llm_scheduler.errors import LLMSchedulerError, ModelError
 
 if TYPE_CHECKING:
+    from llm_scheduler.agent.asides import Asides
     from llm_scheduler.agent.conversations import Conversations
     from llm_scheduler.agent.desk import ApprovalDesk
     from llm_scheduler.agent.threads import ThreadList
@@ -36,6 +37,8 @@ class ThreadTurns:
         Decides about changes.
     threads
         The list of conversations.
+    asides
+        Keep where a turn was stopped.
     locks
         Keep other processes out of a thread while a turn of it runs.
     open_conversations
@@ -50,12 +53,14 @@ class ThreadTurns:
         *,
         desk: ApprovalDesk,
         threads: ThreadList,
+        asides: Asides,
         locks: TurnLocks,
         open_conversations: Callable[[], Awaitable[Conversations]],
         publish: Callable[[Event], None],
     ) -> None:
         self._desk = desk
         self._threads = threads
+        self._asides = asides
         self._locks = locks
         self._open = open_conversations
         self._publish = publish
@@ -148,7 +153,11 @@ class ThreadTurns:
 
     async def _record(self, turn: Turn, problem: str = "", kind: str = "") -> None:
         async def record() -> None:
-            await (await self._open()).record(turn, problem, kind)
+            conversations = await self._open()
+            await conversations.record(turn, problem, kind)
+            if turn.is_stopped and not problem:
+                n_before = len(await conversations.history(turn.thread_id))
+                await asyncio.to_thread(self._asides.add_stop, turn.thread_id, n_before)
 
         try:
             # A second cancel must not cut this short.
@@ -280,12 +289,13 @@ class ThreadTurns:
         conversations = await self._open()
         async with self._locks.hold(thread_id):
             for approval in await asyncio.to_thread(self._desk.pending, thread_id):
-                await asyncio.to_thread(
+                settled = await asyncio.to_thread(
                     self._desk.decide,
                     approval.id,
                     "reject",
                     message="The conversation was deleted.",
                 )
+                self._tell(settled, ApprovalSettled)
             await conversations.delete(thread_id)
             await asyncio.to_thread(self._threads.delete, thread_id)
             self._latest.pop(thread_id, None)
@@ -298,6 +308,7 @@ class ThreadTurns:
     def cancel_turn(self, turn: Turn) -> None:
         """Cancel one turn."""
         if turn.task is not None and turn.done is None:
+            turn.is_stopped = True
             turn.task.cancel()
 
 

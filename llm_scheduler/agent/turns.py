@@ -65,6 +65,8 @@ class Turn:
         """Whether somebody has seen it, or is seeing it."""
         self.known_approvals: frozenset[str] = frozenset()
         """What waited for a decision when the message came; nobody decides about the rest."""
+        self.is_stopped = False
+        """Whether somebody stopped it; the end of the process is something else."""
         self.has_rules_answer = False
         """Whether the rules answered it, as no model may be asked."""
         self.inputs: list[Any] = []

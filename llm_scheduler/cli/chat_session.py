@@ -77,7 +77,7 @@ class ChatSession:
         return self._settle(self.wait_for(self._fix(job)))
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine; Ctrl-C cancels the turn, a second one leaves."""
+        """Run a coroutine; Ctrl-C cancels the turn or other work, a second one leaves."""
         return self._runner.run(self._guard(work))
 
     async def _follow(self, message: str | None) -> str:
@@ -134,9 +134,10 @@ class ChatSession:
             interrupts += 1
             if interrupts == 1 and self.assistant.cancel(self.thread_id):
                 self.view.say("Cancelling; Ctrl-C again leaves.", "yellow")
-            else:
-                self.leaving = True
-                task.cancel()
+                return
+            # Work that is no turn ends by itself; only who insists wants to leave.
+            self.leaving = interrupts > 1
+            task.cancel()
 
         with _on_interrupt(loop, interrupt):
             try:

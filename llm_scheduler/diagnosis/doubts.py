@@ -10,6 +10,7 @@ from llm_scheduler.diagnosis.accounting import is_completed
 from llm_scheduler.diagnosis.candidates import GENERIC_LINE, Candidate, is_general
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.texts import quote
+from llm_scheduler.diagnosis.woven import is_woven
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
@@ -19,6 +20,9 @@ _HIGHEST = 0.99
 _MAX_QUOTED = 100
 _SURVIVED = 0.75
 """The most for a success after an error, where no record confirms it."""
+_WOVEN = 0.7
+"""The most for an error of which the frames may be another's."""
+_MIXED = "Several tracebacks stand mixed line by line; which frames are of this error is not sure."
 _NEAR_PRIORITY = 12
 _ANY = "Lines like the first proof do not always mean the end of a job."
 
@@ -49,6 +53,8 @@ def weigh(choice: Choice, logs: Sequence[LogText], record: JobRecord | None) -> 
             told = f"COMPLETED, and yet gives exit code {record.exit_code}"
             found.append(_Doubt(f"The scheduler's record says {told}."))
     found += _of_reading(choice, logs)
+    if is_woven(choice.candidate, logs):
+        found.append(_Doubt(_MIXED, cap=_WOVEN))
     for doubt in found:
         confidence = min(confidence * doubt.factor, doubt.cap)
     confidence = round(min(confidence, _HIGHEST), 2)

@@ -38,7 +38,9 @@ def explain_facts(
         facts = _outside(explanation, values)
     else:
         facts = _place(candidate) or _end(explanation, category, values, record)
-    more = [facts, _processes(candidate)]
+    told = values.get("told_code", "")
+    told = f"The log tells {told}." if told and told not in facts else ""
+    more = [told, facts, _processes(candidate)]
     return " ".join(part for part in (explanation, *more) if part)
 
 
@@ -87,16 +89,17 @@ def _place(candidate: Candidate) -> str:
     frame = find_frame(candidate)
     if frame is None:
         return ""
+    # R names functions only, MATLAB functions and lines: no place is made up.
     name = PurePosixPath(frame.file).name
-    inside = frame.function not in {"", "<module>", "?"}
-    where = (
-        f"in {quote(frame.function)}, line {frame.line} of"
-        if inside
-        else f"in line {frame.line} of"
-    )
+    line = f"line {frame.line}" if frame.line else ""
+    line_of_file = " of ".join(part for part in (line, quote(name) if name else "") if part)
+    inside = quote(frame.function) if frame.function not in {"", "<module>", "?"} else ""
+    where = ", ".join(part for part in (inside, line_of_file) if part)
+    if not where:
+        return ""
     source = frame.source.strip()
     shown = f": {quote(source[:_MAX_SOURCE])}" if source else ""
-    return f"It happened {where} {quote(name)}{shown}."
+    return f"It happened in {where}{shown}."
 
 
 def _end(

@@ -178,12 +178,12 @@ class Flow:
         first = self.index_of(_outermost(traceback).first_line)
         if 0 < first <= len(self._numbers) and first - 1 not in self._spans:
             text = self._log.lines[first - 1].text
-            if noise.went_on(text) and "Warning:" not in text:
+            if noise.says_it_lives(text) and "Warning:" not in text:
                 return True
         if 0 <= first < len(self._numbers):
             # A logging program writes its own words before "Traceback".
             words, _, rest = self._log.lines[first].text.partition("Traceback (most")
-            if rest and len(words) > _PREFIXED and noise.went_on(words):
+            if rest and len(words) > _PREFIXED and noise.says_it_lives(words):
                 return True
         after = self.index_of(traceback.message_line) + 1
         if after < len(self._numbers) and _says_so(self._log.lines[after].text):
@@ -213,4 +213,4 @@ def _has_parts(traceback: Traceback) -> bool:
 
 
 def _says_so(text: str) -> bool:
-    return noise.went_on(text) and not noise.MILD.search(text)
+    return noise.says_it_lives(text) and not noise.MILD.search(text)

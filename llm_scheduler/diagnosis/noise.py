@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
 
-import re2
-
+from llm_scheduler.diagnosis.outcomes import counts_none, is_expected, without_expected
+from llm_scheduler.diagnosis.words import compile_words as compile_words
 from llm_scheduler.logs.models import LogText
-
-
-def compile_words(expression: str, *, ignore_case: bool = True) -> Any:
-    """Compile with RE2: these run on every line that was kept, and `re` is slow at words."""
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = not ignore_case
-    return re2.compile(expression, options)
-
 
 _WENT_ON = compile_words(
     r"\bwarn(?:ing)?\b|\bretry(?:ing)?\b|\bwill retry\b|\bignor(?:ing|ed)\b|\bskipp(?:ing|ed)\b"
     r"|\bcontinu(?:ing|e with)\b|\brecover(?:ed|ing)\b|\bfall(?:ing)? ?back\b"
-    r"|\bcaught\b|\bhandled\b|\bdeprecat|\b(?:INFO|DEBUG)\b|\b(?:0|no) errors?\b|\bgoing on\b"
+    r"|\bcaught\b|\bhandled\b|\bdeprecat|\b(?:INFO|DEBUG)\b|\bno errors?\b|\bgoing on\b"
     r"|\brecomput|\brecalculat|\bfailed over\b|\binstead\b|\b(?:is|was|being|are) retried\b"
     r"|\bswitching to\b"
     r"|, (?:now )?(?:computing|using|creating|generating|building|making|restarting)\b"
@@ -91,18 +81,12 @@ ALARM = compile_words(
 
 _SAYS_ERROR = compile_words(
     r"\b(?:error|e r r o r|erreur|fehler|fatal|aborted|aborting|failed|failure|panic)\b"
-    r"|\w(?:Error|Exception)\b"
+    r"|^(?-i:FAIL): |\w(?:Error|Exception)\b"
     r"|\b(?:finished|ended|completed?|done|exited|stopped) with (?:\w+ ){0,2}(?:errors|failures)\b",
 )
-_COUNTED = compile_words(
-    r"\b(gpu|rank|node|task|process|proc|worker|device|core|thread|host|job|step|image|cpu|shard"
-    r"|replica|chunk|fold|server|client|port|unit|card|pe|iteration|epoch|run|sample|file"
-    r"|partition|block|instance|executor|id)s? ?[#:]? ?0 ",
-)
-"""Numbers that name a thing: ``gpu 0 failed`` counts no failures."""
 _NO_ERROR = compile_words(
     r"\(errors?\)|\b(?:failed|failures?|errors?|aborted|killed|rejected)(?: \w+)? ?[=:] ?0\b"
-    r"|\bno (?:error|failure)|\b0 (?:error|fail)|(?:errors?|failed|failures?) *[=:] *[-+\d.]"
+    r"|\bno (?:error|failure)|(?:errors?|failed|failures?) *[=:] *[-+\d.]"
     r"|\d ?% (?:failed|errors?)\b"
     r"|\berrors? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
     r"|\berrors? (?:rate|bar|norm|metric|estimate|model|function|tolerance)s?\b"
@@ -262,11 +246,18 @@ _LAST_WORDS = 4
 
 def went_on(text: str) -> bool:
     """Tell whether the words of a line say that the program lives on."""
-    if _WENT_ON.search(text) is None or _FORWARDED.search(text) is not None:
+    return is_expected(text) or says_it_lives(text)
+
+
+def says_it_lives(text: str) -> bool:
+    """Tell the same of the words of the program alone, not of the result of one test."""
+    if _FORWARDED.search(text) is not None:
         return False
-    if " 0 " not in text and " instead" not in text:
+    if counts_none(text) == "error":
         return True
-    return _WENT_ON.search(_ADVICE.sub("", _without_names(text))) is not None
+    if _WENT_ON.search(text) is None:
+        return False
+    return " instead" not in text or _WENT_ON.search(_ADVICE.sub("", text)) is not None
 
 
 def is_answer(text: str) -> bool:
@@ -296,19 +287,18 @@ def says_error(text: str) -> bool:
     """Tell whether a line, of whatever program, says that something failed."""
     if _SAYS_ERROR.search(text) is None or _EXIT_0.search(text) is not None:
         return False
-    return _NO_ERROR.search(_without_names(text)) is None and not went_on(text)
-
-
-def _without_names(text: str) -> str:
-    """Return a line without the number of the first device or process in it."""
-    return _COUNTED.sub(r"\1 ", text) if "0 " in text else text
+    if _NO_ERROR.search(text) is not None or counts_none(text):
+        return False
+    return _SAYS_ERROR.search(without_expected(text)) is not None and not went_on(text)
 
 
 def gives_up(text: str) -> bool:
     """Tell whether the words of a line say that a program can't go on."""
     if _GIVES_UP.search(text) is None:
         return _STOP.search(text) is not None and _STOP_WELL.search(text) is None
-    return _NO_ERROR.search(text) is None and not went_on(text)
+    if _NO_ERROR.search(text) is not None or counts_none(text):
+        return False
+    return not went_on(text)
 
 
 def last_words(log: LogText, told: Collection[int] = ()) -> frozenset[int]:

@@ -33,6 +33,7 @@ from llm_scheduler.diagnosis.readability import has_text
 from llm_scheduler.diagnosis.restarts import of_last_attempt, without_earlier_runs
 from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
 from llm_scheduler.diagnosis.unfinished import why_no_success
+from llm_scheduler.diagnosis.woven import is_woven, without_frames
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
@@ -89,7 +90,10 @@ def choose(
     elif choice.success:
         # Errors of earlier runs in the same log are worth a doubt.
         choice = replace(choice, others=_notable(candidates if last_run == known else known))
-    return weigh(choice, logs, record)
+    choice = weigh(choice, logs, record)
+    if choice.candidate is not None and is_woven(choice.candidate, logs):
+        choice = replace(choice, candidate=without_frames(choice.candidate))
+    return choice
 
 
 def _decide(

@@ -29,6 +29,8 @@ from llm_scheduler.diagnosis.texts import (
     render_title,
     say_duration,
 )
+from llm_scheduler.diagnosis.told_below import with_message_below
+from llm_scheduler.diagnosis.told_codes import explain_told_codes
 from llm_scheduler.engine.records import JobRecord
 from llm_scheduler.logs.models import LogText
 
@@ -63,7 +65,10 @@ def diagnose(
     """
     catalog = catalog if catalog is not None else load_catalog()
     job_id = job_id or (record.job_id if record else None)
-    candidates = [found for log in logs for found in find_candidates(log, catalog)]
+    candidates = [
+        with_message_below(found, log) for log in logs for found in find_candidates(log, catalog)
+    ]
+    candidates = explain_told_codes(candidates, catalog)
     if record is not None:
         candidates += find_record_candidates(record, catalog)
     candidates = demote_known(candidates, known)
@@ -151,7 +156,7 @@ def _make_title(candidate: Candidate, values: dict[str, str]) -> str:
         title += f" at point {_point_text(point)}"
     if candidate.cause.category in _CODE:
         frame = find_frame(candidate)
-        if frame is not None:
+        if frame is not None and frame.file and frame.line:
             title += f" ({PurePosixPath(frame.file).name}:{frame.line})"
     return title
 

@@ -50,6 +50,11 @@ def fields_of(template: str) -> set[str]:
     return set(_FIELD.findall(_OPTIONAL.sub("", template)))
 
 
+def fields_in(template: str) -> set[str]:
+    """Return all names of a template, those of its optional parts too."""
+    return set(_FIELD.findall(template))
+
+
 def _optional(text: str, values: Mapping[str, str], code: bool) -> str:
     if all(values.get(name) for name in _FIELD.findall(text)):
         return _FIELD.sub(lambda found: _value(found.group(1), values, code), text)

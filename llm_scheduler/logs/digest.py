@@ -175,7 +175,7 @@ def _write(
     for traceback in choose_tracebacks(texts, ranked):
         title = "Traceback:" if traceback.language == "python" else "Failure:"
         n_frames = MAX_FRAMES if page.room(1) >= _ROOM_FOR_FRAMES else _FEW_FRAMES
-        if page.add(title, fold_traceback(traceback, page.show, n_frames), share=share):
+        if page.add(title, fold_traceback(traceback, page, n_frames), share=share):
             share = 0.5
     for entry in top[:1]:
         page.add("Around it:", page.pick(_near(texts, entry.line)), share=0.3)
@@ -222,6 +222,8 @@ def _copy_logs(page: Page, texts: Sequence[LogText]) -> list[str] | None:
 
 def _add_ends(page: Page, texts: Sequence[LogText]) -> None:
     """Add the head, which says what ran, and the tail, of each log its part of the room."""
+    # A log that can't be read, or that is blank, takes no room from the others.
+    texts = [text for text in texts if any(line.text.strip() for line in text.lines)]
     for i, text in enumerate(texts):
         part = 1 / (len(texts) - i)
         page.add("Start of the log:", page.pick(text.lines[:_HEAD]), share=0.35 * part)
@@ -281,7 +283,7 @@ def _show_top(
         limit = room - (_MIN_LINE_CHARS * min(3, len(top) - i - 1) if i else 0)
         limit = min(limit, most)
         row = page.show(entry.line, max_chars=limit)
-        if count := _count(entry):
+        if count := _count(entry, page):
             row = row._replace(shown=row.shown + count)
         shown.append(row)
         room -= len(row.shown) + 1
@@ -305,8 +307,8 @@ def _find_below(texts: Sequence[LogText], entry: Ranked) -> LogLine | None:
     return None
 
 
-def _count(entry: Ranked) -> str:
+def _count(entry: Ranked, page: Page) -> str:
     """Say how often a line stands in the logs, and of how many ranks."""
     if entry.traceback is not None and entry.traceback.n_ranks > 1:
-        return f"   (× {entry.traceback.n_ranks} ranks)"
-    return f"   (× {entry.count})" if entry.count > 1 else ""
+        return f"   (× {page.count(entry.traceback.n_ranks, entry.traceback.file)} ranks)"
+    return f"   (× {page.count(entry.count)})" if entry.count > 1 else ""

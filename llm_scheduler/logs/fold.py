@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from llm_scheduler.logs.models import Frame, LogLine, LogText, Traceback
-from llm_scheduler.logs.page import Row
+from llm_scheduler.logs.page import Page, Row
 from llm_scheduler.logs.ranking import chain_of
 from llm_scheduler.logs.ranks import RANK_PREFIX
 from llm_scheduler.logs.text import cut_text
@@ -22,7 +22,7 @@ _Show = Callable[[LogLine], Row]
 
 def fold_traceback(
     traceback: Traceback,
-    show: _Show,
+    page: Page,
     n_frames: int = MAX_FRAMES,
 ) -> list[Row]:
     """Return the lines of a traceback, the root of its chain first.
@@ -31,14 +31,14 @@ def fold_traceback(
     ----------
     traceback
         With its causes.
-    show
-        Turns a line of the log into a row of the page.
+    page
+        Turns lines of the log into its rows, and knows what was counted.
     n_frames
         How many of the user's frames to show of each exception; of more, the
         first two and the last ones, and only the last ones where few are wanted.
     """
     chain = chain_of(traceback)
-    lines = _say_count(traceback)
+    lines = _say_count(traceback, page)
     skipped = len(chain) - _MAX_LINKS
     for i, link in enumerate(chain):
         if skipped > 0 and _MAX_LINKS - 2 < i + 1 <= _MAX_LINKS - 2 + skipped:
@@ -47,15 +47,18 @@ def fold_traceback(
             continue
         if i:
             lines.append(Row("which led to:"))
-        lines += _fold_link(link, show, n_frames)
+        lines += _fold_link(link, page.show, n_frames)
     return lines
 
 
-def _say_count(traceback: Traceback) -> list[Row]:
+def _say_count(traceback: Traceback, page: Page) -> list[Row]:
     """Say how often it was printed, and by which rank first."""
     if traceback.n_ranks > 1:
-        return [Row(f"({traceback.n_ranks} ranks printed it, first {traceback.rank})")]
-    return [Row(f"(printed {traceback.count} times)")] if traceback.count > 1 else []
+        n_ranks = page.count(traceback.n_ranks, traceback.file)
+        return [Row(f"({n_ranks} ranks printed it, first {traceback.rank})")]
+    if traceback.count > 1:
+        return [Row(f"(printed {page.count(traceback.count, traceback.file)} times)")]
+    return []
 
 
 def _fold_link(link: Traceback, show: _Show, n_frames: int) -> list[Row]:

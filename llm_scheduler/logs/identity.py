@@ -47,17 +47,20 @@ _KINDS = (
     r"package|module(?:file|\(s\))?|librar(?:y|ies)|plugin|symbol|function|subroutine|routine"
     r"|option|argument|keyword|column|key|field|variable|attribute|command|executable|interpreter"
 )
+# LAMMPS names what it computes by words with any number of slashes: lj/cut/coul/long.
+_STYLE = r"(?:unknown|unrecognized|invalid|illegal) (?:[a-z]+[ _])?style:?"
 _NONE = "no module named|no package(?: called| named)?|no such module|command not found:"
 _THING = re.compile(
     rf"\b(?:{_NONE}|(?:{_KINDS})s?(?: called| named| are unknown| for| not found)?:?)"
     r" [`'\"\u2018\u201c]?(?P<after>(?=[\w.+-]{0,80}[a-z_])[\w+-][\w.+/-]{0,120})"
+    rf"|\b{_STYLE} ['\"]?(?P<style>[a-z][\w.+-]{{0,40}}(?:/[\w.+-]{{1,40}}){{0,8}})(?![\w/])"
     r"|(?<![\w./+-])(?P<before>[\w.+-]{1,120})(?=: (?:command )?not found\b)"
 )
 """For texts in lower case."""
 # Whether there may be any: much quicker, and most lines have none.
 _THING_HINT = (
     rf"(?:{_NONE}|(?:{_KINDS})s?(?: called| named| are unknown| for| not found)?:?) \W{{0,3}}"
-    r"[\w.+-]*[\d/]|\d[\w.+-]*: (?:command )?not found"
+    rf"[\w.+-]*[\d/]|\d[\w.+-]*: (?:command )?not found|{_STYLE} "
 )
 _CODE_HINT = (
     rf"(?:{_WORDS}|{_RESULTS}|{_COMPLAINTS})[\s:=#(\"'\[]{{0,4}}-?\d|curl: \(|mpi_abort\("
@@ -110,7 +113,9 @@ def _hide_thing(found: re.Match[str]) -> tuple[int, int]:
     """Return where the name stands; nothing for paths and for what no rule takes out."""
     start, end = found.span(found.lastgroup or 0)
     name = found[0][start - found.start() : end - found.start()]
-    is_path = name.count("/") > 1 or name.startswith(("lib/", "./", "../"))
+    is_path = found.lastgroup != "style" and (
+        name.count("/") > 1 or name.startswith(("lib/", "./", "../"))
+    )
     is_plain = "/" not in name and not _DIGIT.search(name)
     is_named = not (is_path or is_plain or _HASH.fullmatch(name))
     return (start, end) if is_named else (start, start)

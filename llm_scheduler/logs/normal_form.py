@@ -72,6 +72,8 @@ _NODES = (
     ("node", re.compile(r"(?i)\b(node|nodes|nodelist)([:=]? )[a-z][\w-]*\d[\w.-]*"), r"\1\2<node>"),
     ("host", re.compile(r"(?i)\b(host|hostname)([:=]? )[a-z][\w-]*\d[\w.-]*"), r"\1\2<node>"),
 )
+# Of one task that failed the launcher speaks in the singular.
+_TASKS = re.compile(r"\b([Tt]ask)s(?= \d[\d,-]*+(?![\w.]))")
 _RANGE = re.compile(r"\b[A-Za-z][\w-]{0,60}\[\d[\d,-]{0,200}\](?:[\w-]{1,40})?(?:\.[\w.-]{1,80})?")
 _MISSING = re.compile(
     r"(?i)((?:no such file or directory|is a directory|file exists|not a directory|cannot open"
@@ -88,6 +90,8 @@ _NUMERIC = re.compile(r"[-+~#$±]?\.?\d(?:[\d.,:_*%+/#-]|[eEdDxXT](?=[-+]?\d)|[Z
 _NUMBER = re.compile(
     r"(?<![^\s=])[-+~#$±]?\.?\d(?:[\d.:_*%+/#-]|[eEdDxXT](?=[-+]?\d))*(?<![:.])(?=[\s,;)\]]|$)"
 )
+_LINK = re.compile(r"(?:.*/)?(l\d{1,4}\.exe)")
+"""The steps of Gaussian are programs whose numbers say what failed."""
 _HEX = re.compile(
     r"0[xX][0-9a-fA-F]+|[0-9a-f]{7,128}|[0-9A-F]{8,128}"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -151,6 +155,8 @@ def _normal_line(text: str) -> str:
     for word, pattern, new in _NODES:
         if word in low:
             text = pattern.sub(new, text)
+    if "asks " in low:
+        text = _TASKS.sub(r"\1", text)
     if "[" in text:
         text = _RANGE.sub("<node>", text)
     # Most words that change are plain numbers and times: they go at once, then each word.
@@ -222,8 +228,8 @@ def _normal_path(core: str) -> str:
         return core
     if "://" in core:
         return "<url>"
-    if library := _LIBRARY.fullmatch(core):
-        return library[1]
+    if named := _LIBRARY.fullmatch(core) or _LINK.fullmatch(core):
+        return named[1]
     if _NUMERIC.fullmatch(core) or _RATE.fullmatch(core):
         return "#"
     if core[0] in "+-" and "=" not in core and core.strip("+-/") == "":
@@ -243,8 +249,8 @@ def _normal_value(core: str) -> str:
     """Return a word with digits in it."""
     if _NUMERIC.fullmatch(core) or _HEX.fullmatch(core):
         return "#"
-    if library := _LIBRARY.fullmatch(core):
-        return library[1]
+    if named := _LIBRARY.fullmatch(core) or _LINK.fullmatch(core):
+        return named[1]
     if _FILE.fullmatch(core) or _TEMPORARY.fullmatch(core):
         return "<path>"
     if source := _normal_source(core):

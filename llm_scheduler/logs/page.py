@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from operator import add, eq
 from typing import NamedTuple
 
+from llm_scheduler.logs.counted import is_counted
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.ranking import covered_lines
 from llm_scheduler.logs.redaction import redact
@@ -19,6 +20,8 @@ _REPEATED_CHARS = 80
 _SHORT = 12
 _NAME_CHARS = 300
 _NAMES_SHARE = 0.3
+_OF_KEPT = frozenset({"tracebacks", "telling lines"})
+"""What is counted among the lines that were kept."""
 _TOP_TITLE = "Most telling lines:"
 _WHOLE_TITLE = "The log:"
 _WHOLE_TITLES = f"{_TOP_TITLE}\n{_WHOLE_TITLE}\n"
@@ -74,6 +77,24 @@ class Page:
             folded[text.file] |= covered_lines(text.tracebacks)
         return folded
 
+    @cached_property
+    def _in_part(self) -> set[str]:
+        """Of which logs only a part of the telling lines was kept."""
+        return {x.file for x in self._texts if not is_counted(x, len(self._folded[x.file]))}
+
+    def count(self, n: int, file: str = "") -> str:
+        """Return a count of kept lines: the least there are, if others were not kept.
+
+        Parameters
+        ----------
+        n
+            The count.
+        file
+            The log whose lines were counted; those of all logs otherwise.
+        """
+        in_part = file in self._in_part if file else bool(self._in_part)
+        return f"at least {n}" if in_part else str(n)
+
     def _name_logs(self) -> None:
         """Name the only log at the top; of several each when its first line is shown."""
         if len(self._texts) == 1:
@@ -86,8 +107,11 @@ class Page:
             if len(self._marks) > 1:
                 self._marks[text.file] = f"[{i}] "
             self._names[text.file] = self._describe(text, short[text.file])
+        least = self._left * (1 - _NAMES_SHARE)  # what can be read needs the rest
         for text in self._texts:
-            if len(self._names) == 1 or (text.problem and not text.lines):
+            is_unread = text.problem and not text.lines
+            fits = self._left - len(self._names[text.file]) > least
+            if len(self._names) == 1 or (is_unread and fits):
                 self._add_name(text.file, _NAMES_SHARE)
 
     def _describe(self, text: LogText, name: str) -> str:
@@ -293,11 +317,31 @@ class Page:
         """Return the page, without secrets, and the counts of what is not on it."""
         names = [name for file, name in self._names.items() if file in self._named]
         text = self._redact("\n".join([*names, *self._sections])).strip("\n")
-        for last in _endings(omitted, n_known) if omitted or n_known else ():
+        for last in self._endings(omitted, n_known) if omitted or n_known else ():
             if len(text) + len(last) <= self._max_chars:
                 text += last
                 break
         return text[: self._max_chars]
+
+    def _endings(self, omitted: dict[str, int], n_known: int) -> list[str]:
+        """Return what says what was left out, the longest form first."""
+        parts = ", ".join(self._say_omitted(name, count) for name, count in omitted.items())
+        endings = [f"\nLeft out: {parts}."] if parts else []
+        if "lines" in omitted:
+            endings.append(f"\n(+{_count('lines', omitted['lines'])})")
+        if n_known:
+            lines = _count("telling lines", n_known)
+            these = f"\nSet back, as a successful job printed them too: {lines}."
+            endings = [end + these for end in endings[:1]] + [these, *endings]
+        return endings
+
+    def _say_omitted(self, name: str, count: int) -> str:
+        said = _count(name, count)
+        if name == "lines":  # every line is counted, as far as the log was read
+            is_least = not all(text.complete or text.problem for text in self._texts)
+        else:
+            is_least = name in _OF_KEPT and bool(self._in_part)
+        return f"at least {said}" if is_least else said
 
 
 @lru_cache(maxsize=1024)
@@ -309,19 +353,6 @@ def _label(number: int) -> str:
 def _count(name: str, count: int) -> str:
     """Return ``3 lines``, or ``1 line``."""
     return f"{count} {name[:-1] if count == 1 else name}"
-
-
-def _endings(omitted: dict[str, int], n_known: int) -> list[str]:
-    """Return what says what was left out, the longest form first."""
-    parts = ", ".join(_count(name, count) for name, count in omitted.items())
-    endings = [f"\nLeft out: {parts}."] if parts else []
-    if "lines" in omitted:
-        endings.append(f"\n(+{_count('lines', omitted['lines'])})")
-    if n_known:
-        lines = _count("telling lines", n_known)
-        these = f"\nSet back, as a successful job printed them too: {lines}."
-        endings = [end + these for end in endings[:1]] + [these, *endings]
-    return endings
 
 
 def _make_names(files: Sequence[str]) -> dict[str, str]:

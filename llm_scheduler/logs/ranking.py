@@ -76,13 +76,15 @@ _ABOUT = PatternSet(
     (
         (
             r"Exited with exit code|exit status|mpirun noticed|Primary job|MPI_ABORT was invoked"
-            r"|non-zero exit|returned exit code|task \d+.{0,40}: (?:Terminated|Killed|Aborted)"
+            r"|non-zero exit|returned exit code|tasks? \d.{0,45}: (?:Terminated|Killed|Aborted)"
             r"|step aborted|Waiting up to|CalledProcessError|ChildFailedError|BrokenProcessPool"
             r"|exitcode|SIGTERM|Terminating job|tasks? \d+.{0,40}running|error termination"
             r"|Execution halted|launch\.py|elastic|TerminatedWorkerError"
         ),
         (
-            r"warn|deprecat|\bignor|\bretry|will be|\bINFO\b|\bDEBUG\b|\b0 (?:errors|failed)"
+            r"warn|deprecat|\bignor|\bretry|will be|\bINFO\b|\bDEBUG\b|\b0 errors"
+            # A count of none; "trial 0 failed" tells which one did.
+            r"|(?:^|[,;:(\[=|]) {0,9}0 failed|\b(?:and|with|passed|done|had|were) +0 failed"
             r"|no errors?\b|\bhandled|error[_ ]?(?:rate|bar|=|: ?(?:[\d.-]|none|null))|tolerance"
             r"|exceptions? \(0|skipp"
             # What programs say of their own licence when they start.
@@ -352,10 +354,8 @@ def find_line(lines: Sequence[LogLine], number: int) -> LogLine | None:
 
 def _is_of_site(traceback: Traceback) -> bool:
     """Whether a script of the cluster failed, not the user's program."""
-    for frame in traceback.frames:
-        if _SITE.search(frame.file) is None:
-            return False
-    return bool(traceback.frames)
+    frames = traceback.frames
+    return bool(frames) and all(_SITE.search(frame.file) for frame in frames)
 
 
 def _is_ignored(lines: Sequence[LogLine], traceback: Traceback) -> bool:

@@ -45,6 +45,13 @@ PLAIN = (
     ("(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)", r"[\w+/=%-]", 16),  # AWS session
     ("eyJhcGlf", r"[\w+/=-]", 16),  # Neptune: base64 of JSON
     ("fm[12][ar]?_lJPE", r"[\w+/=-]", 16),  # Fly
+    ("NRAK-", "[A-Z0-9]", 20),  # New Relic
+    ("cmVmdGtu", r"[\w+/=-]", 24),  # Artifactory: base64 of `reftkn`
+    ("pul-", _H, 32),  # Pulumi
+    ("sq0(?:atp|csp)-", _W, 20),  # Square
+    (r"jina_(?=[A-Za-z0-9]{32})", _W, 32),
+    ("e2b_", _H, 32),
+    ("ls__", _H, 24),  # LangSmith
 )
 """Starts that are no words, the characters that follow, and how many at least."""
 
@@ -65,6 +72,9 @@ MIXED = (
     ("lin_api_", _A, 24),
     ("sbp_", _H, 32),
     ("KGAT_", _A, 20),  # Kaggle
+    ("LTAI", _A, 12),  # Alibaba
+    ("AKCp", _A, 24),  # Artifactory
+    ("csk-", _A, 32),  # Cerebras
 )
 """Starts that names may have too: the rest must look drawn by lot."""
 
@@ -93,6 +103,8 @@ KEYS = (
     r"|shared[_-]?access[_-]?signature|shared[_-]?key|encryption[_-]?key|signing[_-]?key"
     r"|subscription[_-]?key|munge[_-]?key|client[_-]?key[_-]?data"
 )
+OWN_KEYS = "(?:hmac|ssh|master|deploy)[_-]?key"
+"""Keys that are secrets where they are assigned; as options they may name one."""
 COLUMNS = (
     "pass[_-]?word|passwd|pass[_-]?phrase|pwd|secret(?:[_-]?key)?|client[_-]?secret"
     "|api[_-]?key|access[_-]?key|(?:access|auth|api|refresh)[_-]?token"
@@ -107,20 +119,21 @@ _TOKENS = (
     r"|hooks\.slack\.com|/api/webhooks/|webhook\.office|api\.telegram|(?i:wandb\b.*[0-9a-f]{40}|wandb\s+login\s.*\w{32})"
     r"|(?i:key\\*\"\s*:\s*\\*\"[0-9a-f]{32})"
 )
-_AFTER = rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s*(?:[=:>,]|{WIDE_COLON})|%3|\s+(?i:is|was)\s)"
+_AFTER = rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s*(?:[=:>,]|[+?]=|<<?-|{WIDE_COLON})|%3|\s+(?i:is|was)\s)"
 _NAMES = (
     r"(?i:pass[_-]?word|passwd|pass[_-]?phrase|pwd|store[_-]?pass|key[_-]?pass|sshpass|secret|"
     + FOREIGN
     + r"|credential|token|api[_-]?auth|auth[_-]?key|"
-    + KEYS
+    + f"{KEYS}|{OWN_KEYS}"
     + r")"
     r"(?i:s?[_-]?[a-z0-9]{0,8}[_-]?[a-z0-9]{0,8})\\*['\"]?\]?"
-    r"(?i:\s*[=:]|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"]"
+    r"(?i:\s*(?:[=:]|[+?]=|<<?-)|%3[ad]|>|\s+(?:is|was)\s|['\"]?\s*,\s*['\"]"
     + rf"|{WIDE_BLANK}?\s*(?:{WIDE_COLON}|[:=]))"
     + r"|(?:(?i:pass)(?:[_-]?(?i:[0-9]{1,3}|prod|dev|old|new|value))?"
     r"|(?:_PASS|_KEY|_PAT)[Ss]?(?:_?[0-9]{1,3}|_[A-Za-z0-9]{1,7}){0,2})"
     + _AFTER
-    + r"|(?i:pw(?:[_-]?[a-z0-9]{1,8})?)\\*['\"]?\]?\s*[=:]"
+    + r"|(?i:pw(?:[_-]?[a-z0-9]{1,8})?)\\*['\"]?\]?\s*(?:[+?]?[=:]|<<?-)"
+    r"|\b(?i:setenv|set\s+-[a-z]*x[a-z]*)\s"
     + rf"|(?i:(?:{COLUMNS})['\"]?[,;\t]|[,;\t]['\"]?(?:{COLUMNS}))"
     + r"|-(?i:pass|(?:[a-z0-9_-]*[_-])?(?:pass(?:wd|[_-]?word|[_-]?phrase)?|pwd|sshpass"
     r"|(?:store|key)[_-]?pass|secrets?|credentials?|token|auth|"
@@ -131,6 +144,7 @@ _NAMES = (
 )
 _PLACES = (
     r"//[^\s/'\"]*@|[\w.+-]:[^\s:/@'\"]+@[\w-]+\.\w|jdbc:oracle|sqlplus"
+    r"|(?i:auth\\*['\"]?\s*[:=]\s*\\*['\"]?[a-z0-9+/_-]{8})"
     r"|(?i:oracle|ora-[0-9]|sqlldr|expdp|impdp).*/[^\s/@]+@"
     r"|(?i:(?:auth|creds?|credentials?|login)\\*['\"]?\s*[=:]?\s*[(\[]\s*[bu]?\\*['\"])"
     r"|(?i:[?&;](?:sig|key|auth|code|x-amz|x-goog|awsaccess|api"

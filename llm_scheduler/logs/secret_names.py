@@ -7,23 +7,37 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
-from llm_scheduler.logs.secret_forms import FOREIGN, KEYS, PASSWORDS, WIDE_BLANK, WIDE_COLON
+from llm_scheduler.logs.secret_forms import (
+    FOREIGN,
+    KEYS,
+    OWN_KEYS,
+    PASSWORDS,
+    WIDE_BLANK,
+    WIDE_COLON,
+)
 from llm_scheduler.logs.secret_lists import flatten_lists
 from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
 
 _MAX_NAME = 60
 _MAX_PATH = 400
+_MAX_JUDGED = 128
+"""A longer value without quotes is judged by its start: names may follow each other in it."""
 _MAX_BARE = 512
-"""A longer value without quotes is judged by its start."""
+"""A longer value without quotes ends at the next blank only."""
+_OWNERS = ("db", "user", "login", "mail", "smtp", "ftp", "sql", "root", "admin", "ldap")
+"""Right before ``pass`` or ``pw`` they make it a password."""
+_NEW_WORD = "(?:(?<![a-z0-9])|" + "|".join(f"(?<={owner})" for owner in _OWNERS) + ")"
 _KEYWORDS = (
-    rf"(?P<password>{PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{KEYS})|(?P<secret>secret|credential)"
+    rf"(?P<password>{PASSWORDS}|(?-i:(?<=_)PASS))|(?P<key>{KEYS}|{OWN_KEYS})"
+    r"|(?P<secret>secret|credential)"
     r"|(?P<token>token|api[_-]?auth|auth[_-]?key)|(?P<weak>(?-i:(?<=_)KEY|(?<=_)PAT))"
-    rf"|(?P<foreign>{FOREIGN})|(?P<short>(?<![a-z0-9])pass|(?-i:(?<=[a-z])Pass))"
-    r"|(?P<brief>(?<![a-z0-9])pw)"
+    rf"|(?P<foreign>{FOREIGN})|(?P<short>{_NEW_WORD}pass|(?-i:(?<=[a-z])Pass))"
+    rf"|(?P<brief>{_NEW_WORD}pw)"
 )
 _SUFFIX = r"s?(?:[_-]?(?:\d{1,3}|prod|dev|test|staging|old|new|value|string|str|base64|b64)){0,2}"
 _SEPARATOR = (
-    rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s{{0,8}}(?:=>|:=|==?|:|{WIDE_COLON}){WIDE_BLANK}?\s{{0,8}}"
+    rf"\\*['\"]?\]?(?:{WIDE_BLANK}?\s{{0,8}}(?:=>|[:+?]=|==?|:|{WIDE_COLON}){WIDE_BLANK}?\s{{0,8}}"
+    r"|\s{0,8}<<?-\s{0,8}(?=['\"])"  # of R; without quotes it is code
     r"|%3[AD]|>|\s{1,3}(?:is|was)\s{1,3}(?!['\"])"
     r"|(?<=['\"])\s{0,3},\s{0,3}(?=['\"]))"
 )
@@ -50,6 +64,12 @@ _OPTION = re.compile(
     r"|(?P<token>token|auth))(?P<sep>\s{1,8})(?![-=:])",
     re.IGNORECASE | re.ASCII,
 )
+_SET = re.compile(
+    r"\b(?:setenv|set\s{1,4}-[a-z]{0,4}x[a-z]{0,4})\s{1,8}['\"]?[\w.-]{0,60}?"
+    rf"(?:{_KEYWORDS}){_SUFFIX}(?P<sep>['\"]?\s{{1,8}})",
+    re.IGNORECASE | re.ASCII,
+)
+"""How csh, fish and environment modules set a variable."""
 _OPEN = re.compile(r"[bruf]{0,2}(\\*(?:\"\"\"|'''|['\"]))", re.IGNORECASE)
 _BARE = re.compile(r"[^\s'\"<>]+", re.ASCII)  # a byte of UTF-8 may look like a blank
 _NEXT_FIELD = re.compile(r"[,;&](?=\s*[\w.-]{1,40}\\*[\"']?[=:])|;$|[,;\\]+$|\\[nrt]|%26")
@@ -77,14 +97,28 @@ _NUMBER = re.compile(r"[-+]?[\d.,:/%xeE()-]+\s?[a-zµ/%]{0,8}")
 _PATH = re.compile(
     r"(?:~|\.{1,2})?/[\w./+@-]*|[A-Za-z]:\\.*|\w[\w-]*(?:/[\w.-]+)+\.\w{1,6}", re.ASCII
 )
+_KEY_FILE = re.compile(
+    r"id_(?:rsa|dsa|ecdsa|ed25519)\w*(?:\.pub)?|[\w.-]+\.(?:pem|key|pub|p12|crt|asc)"
+    r"|(?:ssh|ecdsa)-[a-z0-9-]+",
+    re.ASCII,
+)
+"""Names of files with keys, and of their kinds."""
 _ML_NAME = re.compile(
-    r"(?:pad|eos|bos|unk|sep|cls|mask|next|first|last|special|image|video|audio|start|end|stop|prev"
+    r"(?<![a-z])(?:pad|eos|bos|unk|sep|cls|mask|next|first|last|special|image|video|audio|start|end|stop|prev"
     r"|previous|current|cur|best|num|n|max|min|per|word|sub|text|input|output|extra|added|prompt"
+    r"|subword|context"
     r"|decoder|encoder|target|source|sequence|vision|draft|total|single)[_-]?$",
     re.IGNORECASE,
 )
 _LOGIN = re.compile("user|login|auth|connect|host|account|server|sql|mail|(?<![a-z])db")
 """Before ``pw``, which else may be a plane wave."""
+_OWNED = re.compile(rf"(?:{'|'.join(_OWNERS)})[_.-]?$", re.IGNORECASE)
+_ACCESS = re.compile(
+    r"(?:(?:^|[_.-])(?:access|o?auth2?|session|refresh|id|api|csrf|login|bearer)[_.-]?"
+    r"|(?-i:[a-z](?:Access|O?[Aa]uth|Session|Refresh|Id|Api|Csrf|Login|Bearer)))$",
+    re.IGNORECASE,
+)
+"""Before ``token``, which then gives access."""
 _PASSAGE = re.compile(
     r"(?:by|forward|backward|fwd|bwd|first|second|third|last|next|each|single|double|two|multi|one"
     r"|n|num|tests?|all|low|high|opt|optimi[sz]ation|compile|compiler|render|shader|train|eval|warmup"
@@ -92,11 +126,13 @@ _PASSAGE = re.compile(
     re.IGNORECASE,
 )
 """Before ``pass``, which then is a run over something, or a check."""
-_SYNTAX = re.compile(
-    r"(?:unexpected|invalid|illegal|bad|unknown|near|at|next|expected|reserved|unrecognized"
-    r"|offending|this|the|first|last|each|per|undefined)\W{1,2}$",
-    re.IGNORECASE,
+_SYNTAX = (
+    *("unexpected", "invalid", "illegal", "bad", "unknown", "near", "at", "next", "expected"),
+    *("reserved", "unrecognized", "offending", "this", "the", "first", "last", "each", "per"),
+    "undefined",
 )
+_SIGNS = " \t\n!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~"
+"""Before ``token``, with one or two signs between, which then is one of a language."""
 
 
 class Label(NamedTuple):
@@ -117,6 +153,7 @@ def find_named(text: str) -> Iterator[Span]:
         yield from _find_assigned(flat)
     if "-" in text:
         yield from _find_options(flat)
+    yield from _find_set(text)
 
 
 def _find_assigned(text: str) -> Iterator[Span]:
@@ -124,12 +161,14 @@ def _find_assigned(text: str) -> Iterator[Span]:
     while (found := _ASSIGNED.search(text, pos)) is not None:
         pos = found.end()
         name, before = _name_of(text, found)
-        span, quoted = _take_value(text, pos)
+        span, quoted = _take_value(text, pos, _MAX_JUDGED)
         first = span[0]
         for end in _ends(text, found.start(), span, quoted):
             value = text[first:end]
             if not is_secret(_kind(found), name, before, found["sep"], value, quoted):
                 continue
+            if not quoted and end - pos >= _MAX_JUDGED:
+                end = _take_value(text, pos, _MAX_BARE)[0][1]
             if not quoted and end - pos >= _MAX_BARE and (whole := _BARE.match(text, pos)):
                 end = whole.end()
             yield first, end
@@ -148,6 +187,18 @@ def _find_options(text: str) -> Iterator[Span]:
             if not is_metavar and is_secret(kind, "--", before, "=", value, quoted):
                 yield span[0], end
                 break
+
+
+def _find_set(text: str) -> Iterator[Span]:
+    """Find the values in ``setenv NAME value``."""
+    for found in _SET.finditer(text):
+        span, quoted = _take_value(text, found.end())
+        kind = _kind(found)
+        at = found.start(kind)
+        name = _name_before(text, at) + text[at : found.start("sep")]
+        before = text[max(0, at - _MAX_NAME) : at]
+        if is_secret(kind, name, before, "=", text[slice(*span)], quoted):
+            yield span
 
 
 def _ends(text: str, name_at: int, span: Span, quoted: bool) -> Iterator[int]:
@@ -215,11 +266,11 @@ def _name_before(text: str, at: int) -> str:
     return text[first:at]
 
 
-def _take_value(text: str, pos: int) -> tuple[Span, bool]:
+def _take_value(text: str, pos: int, limit: int = _MAX_BARE) -> tuple[Span, bool]:
     """Return where a value starts and ends, and whether it stands in quotes."""
     opened = _OPEN.match(text, pos)
     if opened is None:
-        bare = _BARE.match(text, pos, pos + _MAX_BARE)
+        bare = _BARE.match(text, pos, pos + limit)
         if bare is None:
             return (pos, pos), False
         value = bare.group()
@@ -257,8 +308,9 @@ def is_secret(kind: str, name: str, before: str, separator: str, value: str, quo
     if kind == "short":
         return _is_pass(name, before, separator, bare, quoted)
     if kind == "brief":
-        is_given = quoted and " " not in bare and re.search("[=:]", separator) is not None
-        return is_given and len(bare) >= 6 and _LOGIN.search(before.lower()) is not None
+        if quoted and " " not in bare and re.search("[=:-]", separator) and len(bare) >= 6:
+            return _LOGIN.search(before.lower()) is not None
+        return _is_owned(before, separator, bare, quoted)
     if kind == "foreign":  # what is no secret after it can't be told by its words
         return quoted or has_digits_and_letters(bare.encode("ascii", "ignore").decode())
     if kind == "password":
@@ -268,9 +320,11 @@ def is_secret(kind: str, name: str, before: str, separator: str, value: str, quo
     if _looks_like_path(bare, name) or _NUMBER.fullmatch(bare):
         return False
     if kind == "token":
-        return _is_token(name, before, bare, quoted)
+        return _is_token(name, before, separator, bare, quoted)
     if kind == "weak":
         return len(bare) >= 16 and has_digits_and_letters(bare)
+    if _KEY_FILE.fullmatch(bare):
+        return False
     is_prose = ":" in separator and not quoted and (bare.isalpha() or " " in bare)
     return len(bare) >= 4 and not (is_prose and not (is_mixed(bare) and len(bare) > 16))
 
@@ -283,10 +337,22 @@ def _is_pass(name: str, before: str, separator: str, value: str, quoted: bool) -
         return len(value) >= 4 and _PASSAGE.search(before) is None
     if len(value) < 6 or _PASSAGE.search(before) or _PATH.fullmatch(value):
         return False
+    if _is_owned(before, separator, value, quoted):
+        return True
     if quoted:
         return is_mixed(value)
     is_named = ":" in separator and re.search(r"[/_.]", value) is not None  # PASS: test_x1
     return has_digits_and_letters(value) and not is_named and not _NUMBER.fullmatch(value)
+
+
+def _is_owned(before: str, separator: str, value: str, quoted: bool) -> bool:
+    """Tell the password of an account or a service, as in ``db_pass`` or ``DB_PW``."""
+    if len(value) < 6 or _NUMBER.fullmatch(value) or _PATH.fullmatch(value):
+        return False
+    if "{" in value or (not quoted and "(" in value):  # of code, as is a word after a blank
+        return False
+    is_given = quoted or not separator[-1:].isspace() or has_digits_and_letters(value)
+    return is_given and _OWNED.search(before) is not None
 
 
 def _stands_for_something(value: str) -> bool:
@@ -301,7 +367,12 @@ def _looks_like_path(value: str, name: str) -> bool:
     return _PATH.fullmatch(value) is not None
 
 
-def _is_token(name: str, before: str, value: str, quoted: bool) -> bool:
+def _is_of_syntax(before: str) -> bool:
+    words = before.rstrip(_SIGNS)
+    return 0 < len(before) - len(words) <= 2 and words.lower().endswith(_SYNTAX)
+
+
+def _is_token(name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
     """Tell the tokens that give access from those of languages."""
     if value[0] in "<[({|\\" or len(value) < 4 or " " in value:
         return False
@@ -309,10 +380,16 @@ def _is_token(name: str, before: str, value: str, quoted: bool) -> bool:
     stem = re.split("token", name, maxsplit=1, flags=re.IGNORECASE)[0]
     if is_drawn or (len(value) >= 20 and is_mixed(value) and value.isalnum() and quoted):
         return True
-    if _ML_NAME.search(stem) or name.lower().endswith("tokens") or _SYNTAX.search(before):
+    if _ML_NAME.search(stem) or name.lower().endswith("tokens") or _is_of_syntax(before):
         return False
     if name == "--" or (name.isupper() and "_" in name):
         return True
-    if stem and not stem.isupper():  # access_token, but not subtoken
+    if _ACCESS.search(stem):
+        # A word may be the name of a variable, or what a program says of the token.
+        is_word = value.replace("-", "").isalpha() and "token" not in value.lower()
+        is_given = quoted or separator in {"=", "+=", "?="}
+        if has_digits_and_letters(value) or (is_given and is_word and len(value) >= 8):
+            return True
+    if stem and not stem.isupper():  # my_token, but not subtoken
         return stem[-1] in "_-." and (has_digits_and_letters(value) or (quoted and len(value) > 7))
     return has_digits_and_letters(value) and len(value) >= 6

@@ -52,6 +52,10 @@ _SCHEME = re.compile(
 _BEARER = re.compile(r"(?ai)\b(?:bearer|negotiate|flyv1)(?:\s{1,4}|%20)([A-Za-z0-9._~+/=-]{8,})")
 _BASIC = re.compile(r"(?ai)\bbasic(?:\s{1,4}|%20)([A-Za-z0-9+/_-]{8,}={0,2})")
 _VALUE = r"(\"[^\"]{1,200}\"?|'[^']{1,200}'?|[^\s'\"]{1,200})"
+_AUTH = re.compile(
+    r"(?ai)(?<![a-z0-9-])auth\\*['\"]?\s{0,3}[:=]\s{0,3}\\*['\"]?([a-z0-9+/_-]{8,}={0,2})"
+)
+"""In the configuration of docker and npm: base64 of ``user:password``."""
 _COMMANDS = tuple(
     re.compile(rf"(?a)\b{program}\b[^|\n]{{0,200}}?\s{option}{_VALUE}")
     for program, option in (
@@ -151,17 +155,24 @@ def _in_headers(text: str) -> Iterator[Span]:
     for found in _BASIC.finditer(text):
         if _is_login(found.group(1)):
             yield found.span(1)
+    for found in _AUTH.finditer(text):
+        if _is_encoded_login(found.group(1)):
+            yield found.span(1)
 
 
 def _is_login(value: str) -> bool:
     """Tell whether a text is the base64 of ``user:password``."""
     if is_mixed(value) and any(char.isdigit() for char in value) and len(value) >= 16:
         return True
+    return _is_encoded_login(value)
+
+
+def _is_encoded_login(value: str) -> bool:
     try:
         plain = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_")
     except (binascii.Error, ValueError):
         return False
-    return b":" in plain and plain.isascii()
+    return b":" in plain and plain.isascii() and plain.decode().isprintable()
 
 
 def _in_commands(text: str) -> Iterator[Span]:

@@ -14,6 +14,9 @@ from llm_scheduler.logs.secret_forms import MIXED, PLAIN
 
 Span = tuple[int, int]
 
+# A loop over the characters would take long where names of secrets follow each other.
+_DIGIT = re.compile("[0-9]")
+_LETTER = re.compile(r"[^\W\d_]")
 _MAX_CUT = 600
 """A longer key is known as one without its end."""
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2}))"
@@ -81,7 +84,7 @@ _GROUPED = (
 
 def is_mixed(text: str) -> bool:
     """Tell whether a text has digits among letters, or letters of both cases."""
-    has_digit = any(char.isdigit() for char in text)
+    has_digit = _DIGIT.search(text) is not None
     has_lower = text != text.upper()
     has_upper = text != text.lower()
     return (has_digit and (has_lower or has_upper)) or (has_lower and has_upper)
@@ -89,7 +92,7 @@ def is_mixed(text: str) -> bool:
 
 def has_digits_and_letters(text: str) -> bool:
     """Tell whether a text has both."""
-    return any(char.isdigit() for char in text) and any(char.isalpha() for char in text)
+    return _DIGIT.search(text) is not None and _LETTER.search(text) is not None
 
 
 def find_tokens(text: str, *, cut_end: bool = False) -> Iterator[Span]:

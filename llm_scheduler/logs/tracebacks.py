@@ -11,7 +11,8 @@ from llm_scheduler.logs.models import LogLine, Traceback
 from llm_scheduler.logs.python_tracebacks import parse_python
 from llm_scheduler.logs.ranks import split_ranks
 
-_MAX_TRACEBACKS = 200
+MAX_TRACEBACKS = 200
+"""Different ones of one log; of more, the first and the last."""
 _DIGITS = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 _Place = tuple[str, int]
@@ -109,8 +110,8 @@ def _collapse(found: Sequence[Traceback]) -> tuple[Traceback, ...]:
             whole[0] = own
     unique = [_join(group) for group in _join_parts(list(groups.values()))]
     unique.sort(key=lambda tb: (tb.first_line == 0, tb.first_line))
-    if len(unique) > _MAX_TRACEBACKS:
-        half = _MAX_TRACEBACKS // 2
+    if len(unique) > MAX_TRACEBACKS:
+        half = MAX_TRACEBACKS // 2
         unique = unique[:half] + unique[-half:]
     return tuple(unique)
 

@@ -25,7 +25,7 @@ from llm_scheduler.config import LLMSettings, Mode, Settings, own_places
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.errors import StoreError, UsageError
-from llm_scheduler.managers.exact_fixes import ExactFixes
+from llm_scheduler.managers.exact_fixes import ExactFixes, ProposedFixes
 from llm_scheduler.tools.run_view import RunView
 from llm_scheduler.tools.toolbox import Toolbox
 from llm_scheduler.tools.workspace import Workspace
@@ -56,7 +56,7 @@ class Assistant:
     run_file
         The run's failures file; it names the run.
     run_number
-        Which run of this name it is: each has a budget of its own.
+        Returns which run of this name it is now: each has a budget of its own.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class Assistant:
         state_dir: Path,
         run: RunView,
         run_file: Path,
-        run_number: int = 1,
+        run_number: Callable[[], int] = lambda: 1,
     ) -> None:
         self.settings = settings
         self.run = run
@@ -91,7 +91,11 @@ class Assistant:
         self.asides = Asides(self.folder.database)
         # The limits of a day are this user's: all runs count in one file.
         self._days = AgentDatabase(self.folder.path.parent / "budget.sqlite", is_durable=False)
-        run_id = f"{run_file} {run_number}" if run_number > 1 else str(run_file)
+
+        def run_id() -> str:
+            number = run_number()
+            return f"{run_file} {number}" if number > 1 else str(run_file)
+
         self.budget = Budget(self.folder.database, settings, run_id=run_id, day_database=self._days)
         self._fixes = ExactFixes(self.desk, run)
         self._agent: Agent | None = None
@@ -289,9 +293,11 @@ class Assistant:
         """
         group = self.group_of(job_or_key)
         thread_id = thread_for_group(group.key)
-        approvals = await asyncio.to_thread(self.propose_exact_fixes, group)
-        if approvals:
+        found = await asyncio.to_thread(self.propose_fixes, group, is_asked=True)
+        if found.approvals:
+            approvals = found.approvals
             text = "\n".join(f"- {a.summary}: {a.status}" for a in approvals)
+            text += f"\n\n{found.problem}" if found.problem else ""
             waiting = tuple(a for a in approvals if a.status == "pending")
             return ChatResult(
                 text=f"The rules know what to change:\n\n{text}",
@@ -302,8 +308,12 @@ class Assistant:
         return await self.chat(FIX_REQUEST, thread_id)
 
     def propose_exact_fixes(self, group: FailureGroup) -> list[Approval]:
-        """Propose what the rules can state exactly; each is proposed once."""
-        return self._fixes.propose(group, self.failures())
+        """Propose what the rules can state exactly; each is proposed once for its failures."""
+        return self.propose_fixes(group).approvals
+
+    def propose_fixes(self, group: FailureGroup, *, is_asked: bool = False) -> ProposedFixes:
+        """Propose the same, also again where a person asks, and say what stopped it."""
+        return self._fixes.propose(group, self.failures(), is_asked=is_asked)
 
     def close(self) -> None:
         """Stop all turns and close the files."""
@@ -338,6 +348,7 @@ def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assist
 
     """
     from llm_scheduler.managers.failure_store import FailureStore
+    from llm_scheduler.managers.run_numbers import PresentRun
     from llm_scheduler.managers.store_facts import StoreFacts
 
     if not run_file.is_file():
@@ -353,5 +364,5 @@ def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assist
         state_dir=settings.state_dir,
         run=StoreFacts(store),
         run_file=run_file.absolute(),
-        run_number=store.run_number(),
+        run_number=PresentRun(store),
     )

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class ChatManager(BaseManager):
         self._state_dir = state_dir
         self._run_file = run_file
         self._mode: Mode = settings.mode
+        self._yolo_since = datetime.now(UTC) if settings.mode == "yolo" else None
         self._run: RunView | None = None
         self._run_number = 1
         self._assistant: Assistant | None = None
@@ -66,9 +68,16 @@ class ChatManager(BaseManager):
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        self._mode = LLMSettings(mode=mode).mode
+        old, self._mode = self._mode, LLMSettings(mode=mode).mode
+        if self._mode != old:
+            self._yolo_since = datetime.now(UTC) if self._mode == "yolo" else None
         if self._assistant is not None:
             self._assistant.mode = self._mode
+
+    @property
+    def yolo_since(self) -> datetime | None:
+        """When YOLO mode was switched on; ``None`` while it is off."""
+        return self._yolo_since
 
     @property
     def has_assistant(self) -> bool:
@@ -99,7 +108,7 @@ class ChatManager(BaseManager):
                     state_dir=self._state_dir,
                     run=self._run,
                     run_file=self._run_file,
-                    run_number=self._run_number,
+                    run_number=lambda: self._run_number,
                 )
                 self._problems["chat"] = self._assistant.problem
             return self._assistant

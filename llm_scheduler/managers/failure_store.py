@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,6 +26,7 @@ from typing import Any
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.errors import StoreError
+from llm_scheduler.managers.run_numbers import read_run, write_run
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 5.0
@@ -137,6 +138,13 @@ class FailureStore:
                     raise StoreError(self._last_problem) from exc
                 raise
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._connection
+        except sqlite3.Error as exc:
+            raise StoreError(f"{self.path} can't be read: {exc}") from exc
+
     def _roll_back(self) -> None:
         # SQLite has rolled back by itself when the disk is full.
         with suppress(sqlite3.Error):
@@ -153,19 +161,24 @@ class FailureStore:
     def begin_run(self) -> int:
         """Begin a run, or go on with the one that has not ended; returns its number, from 1."""
         with self._transaction() as db:
-            number, has_ended = _read_run(db)
-            _write_run(db, number + has_ended, has_ended=False)
+            number, has_ended = read_run(db)
+            write_run(db, number + has_ended, has_ended=False)
         return number + has_ended
 
-    def mark_run(self, *, has_ended: bool) -> None:
-        """Note that the run has ended, or that it goes on after all."""
+    def mark_run(self, *, has_ended: bool, number: int | None = None) -> None:
+        """Note that a run has ended or goes on, the present one by default.
+
+        Nothing is noted of a run after which another one has begun.
+        """
         with self._transaction() as db:
-            _write_run(db, _read_run(db)[0], has_ended=has_ended)
+            present, _ = read_run(db)
+            if number in (None, present):
+                write_run(db, present, has_ended=has_ended)
 
     def run_number(self) -> int:
         """Return the number of the run among those of its name in this folder."""
-        with self._transaction() as db:
-            return _read_run(db)[0]
+        with self._lock, self._reading() as db:
+            return read_run(db)[0]
 
     # -- attempts ---------------------------------------------------------------
 
@@ -278,6 +291,18 @@ class FailureStore:
                     rows,
                 )
 
+    def revise_failures(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set single fields of failures; the others stay as they are in the file now."""
+        with self._transaction() as db:
+            for attempt, update in values.items():
+                query = "SELECT data FROM failures WHERE attempt = ?"
+                for (data,) in db.execute(query, (attempt,)).fetchall():
+                    failure = Failure.model_validate_json(data).model_copy(update=update)
+                    db.execute(
+                        "UPDATE failures SET diagnosed = ?, data = ? WHERE attempt = ?",
+                        (failure.diagnosis is not None, failure.model_dump_json(), attempt),
+                    )
+
     def failures(self) -> list[Failure]:
         """Return all failures, the earliest first.
 
@@ -296,15 +321,15 @@ class FailureStore:
 
     def changed_elsewhere(self) -> list[Failure]:
         """Return all failures when another process has written since the last call, else none."""
-        with self._lock:
-            try:
-                # Of this connection: what it writes itself does not count. It takes no lock
-                # that others would wait for.
-                version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error as exc:
-                raise StoreError(f"{self.path} can't be read: {exc}") from exc
-        is_new, self._data_version = version != self._data_version, version
-        return self.failures() if is_new else []
+        with self._lock, self._reading() as db:
+            # Of this connection: what it writes itself does not count. It takes no lock
+            # that others would wait for.
+            version = int(db.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._data_version:
+            return []
+        found = self.failures()
+        self._data_version = version  # not before: what could not be read is still to be seen
+        return found
 
     def remove_failures(self, attempts: Iterable[str]) -> None:
         """Forget failures for good."""
@@ -334,19 +359,6 @@ class FailureStore:
             if values:
                 text = json.dumps(values, sort_keys=True)
                 db.execute("INSERT INTO resources VALUES (?, ?)", (learner, text))
-
-
-def _read_run(db: sqlite3.Connection) -> tuple[int, bool]:
-    row = db.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
-    if row is None:
-        return 1, False
-    number, _, state = str(row[0]).partition(" ")
-    return int(number), state == "ended"
-
-
-def _write_run(db: sqlite3.Connection, number: int, *, has_ended: bool) -> None:
-    state = "ended" if has_ended else "open"
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (f"{number} {state}",))
 
 
 def open_store(

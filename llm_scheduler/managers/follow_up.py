@@ -174,9 +174,12 @@ class FollowUp:
                 await self._ask(new)
             fresh = _by_group(f for f in new if not f.known)
             groups = {group.key: group for group in self._manager.groups()}
-            for key in reversed(fresh):
-                if key in groups and self._manager.mode != "read-only":
-                    await asyncio.to_thread(self._propose, groups[key])
+            stopped = [
+                await asyncio.to_thread(self._propose, groups[key])
+                for key in reversed(fresh)
+                if key in groups and self._manager.mode != "read-only"
+            ]
+            self._manager.set_problem("fixes", " ".join(dict.fromkeys(filter(None, stopped))))
         except LLMSchedulerError as exc:
             self._manager.set_problem("chat", f"Fixes can't be proposed: {exc}")
         except Exception:
@@ -242,9 +245,9 @@ class FollowUp:
 
         task.add_done_callback(done)
 
-    def _propose(self, group: FailureGroup) -> None:
+    def _propose(self, group: FailureGroup) -> str:
         # In a thread of its own, where no subscriber is called: `run` does so when all is done.
-        self._manager.assistant.propose_exact_fixes(group)
+        return self._manager.assistant.propose_fixes(group).problem
 
 
 def with_diagnosis(failure: Failure, diagnosis: Diagnosis) -> Failure:

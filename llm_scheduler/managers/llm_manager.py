@@ -235,14 +235,18 @@ class LLMManager(ChatManager):
         self._release = release
         self._rules.find_success = find_success
         self._run = run
+        self._begin_run()
+
+    def _begin_run(self) -> None:
         with suppress(StoreError):  # else it counts with the last one: rather too little is left
             self._run_number = self.store.begin_run()
 
     def end_run(self) -> None:
         """Note that the run has ended: the next one of its name has a budget of its own."""
         with suppress(StoreError):
-            self.store.mark_run(has_ended=True)
-            self._has_ended = True
+            if not self._has_ended:
+                self.store.mark_run(has_ended=True, number=self._run_number)
+                self._has_ended = True
 
     def count_nodes(self, nodes: Iterable[str]) -> None:
         """Note that one more job ran on these nodes, whether it failed or not.
@@ -295,15 +299,18 @@ class LLMManager(ChatManager):
 
     def set_held(self, learners: set[str]) -> None:
         """Note which learners are held back, so that panels can offer to start them."""
-        updated = []
-        for attempt, failure in self._failures.items():
-            held = bool(learners.intersection(failure.learners))
-            if failure.held and not held:
-                updated.append(failure.model_copy(update={"held": False, "note": ""}))
-                self._failures[attempt] = updated[-1]
-        if updated:
+        update = {"held": False, "note": ""}
+        released = [
+            attempt
+            for attempt, failure in self._failures.items()
+            if failure.held and not learners.intersection(failure.learners)
+        ]
+        for attempt in released:
+            self._failures[attempt] = self._failures[attempt].model_copy(update=update)
+        if released:
             with suppress(Exception):  # what is held is known anew in the next session
-                self.store.update_failures(updated)
+                # Another shell may have written a diagnosis that is not taken in yet.
+                self.store.revise_failures(dict.fromkeys(released, update))
             self.notify()
 
     # -- the loop --------------------------------------------------------------------
@@ -321,7 +328,9 @@ class LLMManager(ChatManager):
         if self._has_ended:  # learners were released
             self._has_ended = False
             with suppress(StoreError):
-                self.store.mark_run(has_ended=False)
+                self.store.mark_run(has_ended=False, number=self._run_number)
+        elif self._run is not None:
+            self._begin_run()  # anew if its namesake ended since: the engine ends it at the start
         self._rules.open()
         self._rules.add(self._failures.values())
 

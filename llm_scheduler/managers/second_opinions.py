@@ -97,6 +97,8 @@ def _read_logs(failure: Failure) -> Diagnosis:
 def _write(assistant: Assistant, failures: Sequence[Failure]) -> None:
     store = FailureStore(assistant.run_file)
     try:
-        store.update_failures(failures)
+        # All else may have changed since they were read: the model takes its time.
+        fields = ("diagnosis", "rules_diagnosis")
+        store.revise_failures({f.attempt: {x: getattr(f, x) for x in fields} for f in failures})
     finally:
         store.close()

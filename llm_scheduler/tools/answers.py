@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llm_scheduler.logs.redaction import redact
+from llm_scheduler.tools.hidden_keys import hide_keys
 from llm_scheduler.tools.visible import show_text
 
 
@@ -24,7 +25,7 @@ def make_answer(text: str, max_chars: int, *, more: str = "") -> str:
 
 def clean_answer(text: str) -> str:
     """Return a text without secrets and without what does not show, with all its lines."""
-    return show_text(redact(text))
+    return show_text(redact(hide_keys(text)))
 
 
 def cut_answer(text: str, max_chars: int, *, more: str = "") -> str:

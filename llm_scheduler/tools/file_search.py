@@ -16,6 +16,7 @@ import re2
 from llm_scheduler.errors import ToolError
 from llm_scheduler.tools.credentials import word_set
 from llm_scheduler.tools.file_reading import TEMPORARY, list_names, read_file
+from llm_scheduler.tools.hidden_keys import hide_keys
 from llm_scheduler.tools.stopping import check_stop
 from llm_scheduler.tools.text_files import LONG_LINE_CHARS, read_text, redact_around, redact_text
 from llm_scheduler.tools.visible import show_text
@@ -255,7 +256,7 @@ def _search_file(workspace: Workspace, place: Place, regex: Any, tally: Tally) -
     if b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
         tally.n_binary += 1
         return
-    text = read_text(content).text
+    text = hide_keys(read_text(content).text)
     if not _may_occur(regex, text):
         return
     lines = text.split("\n")

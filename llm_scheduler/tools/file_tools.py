@@ -22,6 +22,7 @@ from llm_scheduler.tools.file_search import (
     search_tree,
     walk_tree,
 )
+from llm_scheduler.tools.hidden_keys import hide_keys
 from llm_scheduler.tools.making_tools import make_tool
 from llm_scheduler.tools.text_files import read_text, redact_text
 from llm_scheduler.tools.visible import show_name, show_text
@@ -113,7 +114,7 @@ def read_page(
     name = workspace.shorten(resolved)
     file = read_text(content)
     # Secrets that go over several lines are only seen in the whole.
-    lines = redact_text(file.text)
+    lines = redact_text(hide_keys(file.text))
     if lines and not lines[-1]:
         lines.pop()
     if not lines:
@@ -269,7 +270,7 @@ def _page(
     room = max(200, max_chars - _HEAD_CHARS - len(rest))
     out: list[str] = []
     max_row_chars = min(MAX_LINE_CHARS, room - 60)
-    for row in rows[first - 1 :]:
+    for row in map(hide_keys, rows[first - 1 :]):
         if out and len(row) + 1 > room:
             break
         out.append(_cut(row, max_row_chars))

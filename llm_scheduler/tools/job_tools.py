@@ -19,6 +19,7 @@ from llm_scheduler.tools.answers import clean_answer, cut_answer, make_answer
 from llm_scheduler.tools.learner_names import find_learner
 from llm_scheduler.tools.log_tools import known_logs
 from llm_scheduler.tools.making_tools import make_tool
+from llm_scheduler.tools.quoted_secrets import hide_quoted
 from llm_scheduler.tools.run_view import AttemptInfo, JobInfo, QueueRow, RunView
 from llm_scheduler.tools.visible import show_name
 
@@ -230,7 +231,7 @@ def _read_script(run: RunView, job_id: str | None) -> str:
     """Return the script of a job; empty when it is not kept."""
     if job_id:
         with suppress(ToolError):
-            return run.job_script(job_id).strip()
+            return hide_quoted(run.job_script(job_id)).strip()
     return ""
 
 

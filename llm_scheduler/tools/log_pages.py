@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from llm_scheduler.logs.reader import LogReader
 from llm_scheduler.logs.redaction import MARGIN_BYTES, redact_lines, redact_part
 from llm_scheduler.logs.text import clean_line, cut_text
+from llm_scheduler.tools.hidden_keys import hide_in_chunks, hide_in_tail, hide_keys
 from llm_scheduler.tools.stopping import check_stop
 
 DEADLINE_S = 20.0
@@ -82,6 +83,7 @@ def read_tail(
     else:
         tail = reader.read_end(_TAIL_BYTES, 0)
         note, is_whole = "", reader.size <= len(tail)
+        tail = hide_in_tail(tail, is_whole=is_whole)
     raws = tail.split(b"\n")
     if not raws[-1]:
         raws.pop()
@@ -110,7 +112,7 @@ class Chunks:
 
     def __iter__(self) -> Iterator[bytes]:
         n_bytes = 0
-        for chunk in self._reader.chunks():
+        for chunk in hide_in_chunks(self._reader.chunks()):
             check_stop()
             yield chunk
             n_bytes += len(chunk)
@@ -175,4 +177,5 @@ def cut_out(raw: bytes, first: int, last: int, *, is_part: bool = False) -> byte
 
 
 def _clean(raws: list[bytes]) -> list[str]:
-    return [cut_text(clean_line(raw), LINE_CHARS) for raw in redact_lines(raws)]
+    # Once more: a key with colours in it is known only now.
+    return [cut_text(hide_keys(clean_line(raw)), LINE_CHARS) for raw in redact_lines(raws)]

@@ -16,6 +16,7 @@ from llm_scheduler.errors import ToolError
 from llm_scheduler.logs.reader import LogReader
 from llm_scheduler.logs.redaction import redact_lines
 from llm_scheduler.logs.text import clean_line, cut_text
+from llm_scheduler.tools.hidden_keys import hide_keys
 from llm_scheduler.tools.log_pages import (
     AROUND,
     DEADLINE_S,
@@ -201,7 +202,9 @@ def _hits_in(
             continue  # it stands in a secret only
         start = max(0, place - context)
         texts = [
-            _show_hit(raw, shown.start()) if i == place else cut_text(clean_line(raw), LINE_CHARS)
+            _show_hit(raw, shown.start())
+            if i == place
+            else cut_text(hide_keys(clean_line(raw)), LINE_CHARS)
             for i, raw in enumerate(redacted[start : place + context + 1], start)
         ]
         yield number, texts, number - (place - start)

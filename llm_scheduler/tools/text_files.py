@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from llm_scheduler.errors import ToolError
 from llm_scheduler.logs.redaction import MARGIN_BYTES, REDACTED, redact_lines, redact_part
 from llm_scheduler.logs.text import cut_mark
+from llm_scheduler.tools.quoted_secrets import hide_quoted
 from llm_scheduler.tools.visible import read_escapes
 
 _BOMS = (
@@ -127,6 +128,9 @@ def _redact_heads(lines: list[str]) -> list[str]:
 
     A picture in a notebook is a line of megabytes.
     """
+    text = "\n".join(lines)
+    if (shown := hide_quoted(text)) != text:
+        lines = shown.split("\n")
     raws = [line[: LONG_LINE_CHARS + MARGIN_BYTES].encode() for line in lines]
     clean = redact_lines(raws)
     if clean is raws and len(max(lines, key=len)) <= LONG_LINE_CHARS:

@@ -113,7 +113,8 @@ class ChatPanel(anywidget.AnyWidget):
         return f"ChatPanel({self.manager.store.path.name.removesuffix('.failures.sqlite')!r})"
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
-        return with_fallback(super()._repr_mimebundle_(), repr(self), self.manager)
+        found: Any = {} if self.is_closed else super()._repr_mimebundle_()
+        return with_fallback(found, repr(self), self.manager)
 
     def show_thread(self, thread_id: str) -> None:
         """Show a thread in every view; see ``thread_for`` of the manager for failures."""
@@ -143,6 +144,8 @@ class ChatPanel(anywidget.AnyWidget):
         self.is_closed = True
         self._chat.close()
         super().close()
+        # Widgets hide it then; a notebook that displays this is shown the text.
+        self.__dict__.pop("_repr_mimebundle_", None)
 
     def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
         # On the notebook's thread, or on a subshell's: only hand it over.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from llm_scheduler.errors import UsageError
@@ -25,9 +26,23 @@ COMMANDS = {
 
 
 async def run_command(
-    session: ChatSession, requests: Requests, thread_id: str, line: str
+    session: ChatSession,
+    requests: Requests,
+    thread_id: str,
+    line: str,
+    make_room: Callable[[], Awaitable[None]] | None = None,
 ) -> dict[str, Any]:
     """Carry out a typed command; what it says is kept in the thread, beside what the model knows.
+
+    Parameters
+    ----------
+    session, requests
+        Of the panel.
+    thread_id, line
+        Where it was typed, and what.
+    make_room
+        Takes back what the command stands in the place of; called when nothing can be
+        refused any more.
 
     Raises
     ------
@@ -42,8 +57,14 @@ async def run_command(
     if name in ("diagnose", "fix") and not rest:
         raise UsageError(f"Name a job: /{name} JOB.")
     if name == "fix":
+        assistant = await session.assistant()
+        await asyncio.to_thread(assistant.thread_for, rest.removeprefix("@"))
+        if make_room is not None:
+            await make_room()
         return await requests.fix(rest.removeprefix("@"))
     text = await _answer(session, thread_id, name, rest.removeprefix("@"))
+    if make_room is not None:
+        await make_room()
     await say_aside(session, thread_id, ("user", line.strip()), ("notice", text))
     return {"thread_id": thread_id}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -260,6 +262,7 @@ def make_overview(
     n_pending: int,
     problem: str,
     yolo_changes: int,
+    yolo_since: str,
 ) -> Overview:
     """Return the state of the run and of the panel's settings."""
     model = assistant.model_name
@@ -276,6 +279,8 @@ def make_overview(
         how_to_configure="" if model else HOW_TO_CONFIGURE,
         budget_left=assistant.budget_left(),
         yolo_changes=yolo_changes,
+        yolo_since=yolo_since,
+        run_id=sha256(os.fsencode(assistant.run_file.absolute())).hexdigest()[:16],
         asks_anyway=(
             "Still asked for: deleting or emptying files, and what goes beyond "
             f"{assistant.settings.files_per_turn} files in one turn. After "

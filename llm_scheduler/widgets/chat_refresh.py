@@ -6,8 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from llm_scheduler.agent.threads import ThreadInfo
@@ -72,9 +71,7 @@ class Refresh:
         self._last_s = float("-inf")
         self._interval_s = INTERVAL_S
         self._known_groups: set[str] | None = None
-        self._mode = ""
         self._shown: Overview | None = None
-        self._yolo_since = datetime.now(UTC)
         self.drafts: dict[str, str] = {}
         """Threads in which nothing was said yet, with their titles."""
         self.facts = Facts()
@@ -123,7 +120,7 @@ class Refresh:
             assistant = await session.assistant()
         except LLMSchedulerError as exc:
             problem = str(exc)
-        facts = await asyncio.to_thread(self._read, assistant)
+        facts = await asyncio.to_thread(self._read, assistant, self.facts)
         self.facts = facts
         problems = [session.manager.problem, problem, *facts.problems]
         self._note_undone(facts)
@@ -150,10 +147,10 @@ class Refresh:
             closed = self._shown.model_copy(update=changes)
             session.stage.show(overview=closed.model_dump())
 
-    def _read(self, assistant: Assistant | None) -> Facts:
-        """Read what there is; what can't be read is said and left out."""
+    def _read(self, assistant: Assistant | None, known: Facts) -> Facts:
+        """Read what there is; what can't be read is said, and stays as it was known."""
         manager = self._session.manager
-        facts = Facts()
+        facts = replace(known, problems=[])
         reads: list[tuple[str, Callable[[], object]]] = [
             ("groups", lambda: _read_again(manager.groups)),
             ("failures", lambda: _read_again(manager.failures)),
@@ -220,9 +217,10 @@ class Refresh:
                 problem=problem,
                 mode=manager.mode,
             )
-        if assistant.mode != self._mode:
-            self._mode, self._yolo_since = assistant.mode, datetime.now(UTC)
-        made = [c for c in facts.changes if c.by == "yolo" and c.made_at >= self._yolo_since]
+        since = manager.yolo_since
+        made = [c for c in facts.changes if c.by == "yolo" and assistant.mode == "yolo"]
+        if since is not None:
+            made = [change for change in made if change.made_at >= since]
         return make_overview(
             assistant,
             groups=groups,
@@ -232,6 +230,7 @@ class Refresh:
             n_pending=manager.n_pending,
             problem=problem,
             yolo_changes=len(made),
+            yolo_since=since.isoformat() if since is not None else "",
         )
 
     def _threads(

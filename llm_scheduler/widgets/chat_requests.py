@@ -164,7 +164,13 @@ class Requests:
         done, _ = await asyncio.wait([task], timeout=START_S)
         if done:
             await task
+        else:  # whoever asked has got an answer by then
+            task.add_done_callback(self._tell_refused)
         return bool(done)
+
+    def _tell_refused(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and isinstance(task.exception(), LLMSchedulerError):
+            self._session.notify("That could not be done", str(task.exception()))
 
     async def _resend(self, request: wire.Resend) -> Data:
         session = self._session
@@ -174,9 +180,17 @@ class Requests:
         places = [i for i, item in enumerate(log.items) if item.id == request.item_id]
         if not places or log.items[places[0]].role != "user":
             raise UsageError("This message is not in the conversation any more.")
-        await self._take_back(request.thread_id, log.items[places[0] :])
-        log.remove_from(request.item_id)
-        return await self._say(request.thread_id, request.text)
+
+        async def make_room() -> None:
+            await self._take_back(request.thread_id, log.items[places[0] :])
+            log.remove_from(request.item_id)
+
+        # What is refused must be refused before anything is taken back.
+        if request.text.startswith("/"):
+            return await run_command(session, self, request.thread_id, request.text, make_room)
+        (await self._assistant()).agent.check_message(request.text)
+        await make_room()
+        return await self.say(request.thread_id, request.text)
 
     async def _take_back(self, thread_id: str, items: Sequence[wire.Item]) -> None:
         """Take the last entries of a thread out of what the model knows, and out of the rest."""
@@ -307,6 +321,7 @@ class Requests:
                 assistant = await self._assistant()
                 await assistant.agent.delete(thread_id)
                 await asyncio.to_thread(assistant.asides.clear, thread_id)
+            session.flush()  # views learn what became of its changes
             session.forget(thread_id)
         await session.refresh.now()
         return {"thread_id": thread_id}

@@ -25,11 +25,7 @@ from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.widgets.chat_refresh import Refresh
 from llm_scheduler.widgets.chat_views import make_approval
 from llm_scheduler.widgets.conversation_log import TRAIT_CHARS, ConversationLog
-from llm_scheduler.widgets.messages import (
-    ApprovalView,
-    Conversation,
-    Notification,
-)
+from llm_scheduler.widgets.messages import ApprovalView, Conversation, Notification
 from llm_scheduler.widgets.thread_reading import read_thread
 
 if TYPE_CHECKING:
@@ -135,8 +131,10 @@ class ChatSession:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a task of the chat panel failed", exc_info=task.exception())
+        problem = None if task.cancelled() else task.exception()
+        # What was refused is told to whoever asked, and is no fault of the program.
+        if problem is not None and not isinstance(problem, LLMSchedulerError):
+            _log.error("a task of the chat panel failed", exc_info=problem)
 
     async def in_notebook(self, work: Callable[[], Any]) -> bool:
         """Do something on the notebook's loop; says whether it is done already.

@@ -145,6 +145,8 @@ class ConversationLog:
         own = {item.id for item in self.items}
         calls = {call.call_id for item in self.items for call in item.calls}
         before = [item for item in items if item.id not in own]
+        if any(item.is_stopped for item in self.items) and before and _is_bare_stop(before[-1]):
+            del before[-1]
         before = [x for x in before if not x.calls or calls.isdisjoint(c.call_id for c in x.calls)]
         said = [item.text.strip() for item in self.items if item.role == "user"]
         while said:  # the same words are in both; those that were kept are the last ones
@@ -240,11 +242,25 @@ class ConversationLog:
         self._set_busy(True)
 
     def _end(self, status: str) -> None:
+        if status == "cancelled" and self.is_busy:
+            self._mark_stopped()
         self._finish_open()
         for item in self.items:
             for call in [call for call in item.calls if call.status == "running"]:
                 self._change_call(item, call, "error", "stopped")
         self._set_busy(False, status)
+
+    def _mark_stopped(self) -> None:
+        """Say where the turn was stopped: on the last answer, or in the place of one."""
+        last = self.items[-1] if self.items else None
+        if last is None or last.role != "assistant":
+            self._finish_open()
+            name = self._new_id("stopped")
+            self._add(Item(id=name, role="assistant", is_stopped=True))
+        elif not last.is_stopped:
+            last.is_stopped = True
+            if last is not self._open:
+                self._outbox.append(ItemFinished(item_id=last.id, is_stopped=True))
 
     def _set_busy(self, is_busy: bool, status: str = "") -> None:
         self.is_busy = is_busy
@@ -338,7 +354,8 @@ class ConversationLog:
     def _finish_open(self) -> None:
         if self._open is not None:
             self._open.is_final = True
-            self._outbox.append(ItemFinished(item_id=self._open.id))
+            is_stopped = self._open.is_stopped
+            self._outbox.append(ItemFinished(item_id=self._open.id, is_stopped=is_stopped))
             self._open = None
 
     def _make_room(self, approval: Approval) -> Item:
@@ -362,6 +379,10 @@ class ConversationLog:
     def _new_id(self, kind: str) -> str:
         self._count += 1
         return f"{kind}-{self.thread_id[:40]}-{self._turn_id[-12:]}-{self._count}"
+
+
+def _is_bare_stop(item: Item) -> bool:
+    return item.is_stopped and not item.text and not item.calls
 
 
 def _now() -> str:

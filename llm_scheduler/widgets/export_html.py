@@ -73,9 +73,11 @@ def _item(item: Item, approvals: Mapping[str, ApprovalView]) -> str:
         text = f'<div class="plain">{_text(item.text)}</div>' if item.text else ""
     calls = "".join(_call(call) for call in item.calls)
     cards = "".join(_card(approvals[name]) for name in item.approvals if name in approvals)
+    end = "<p><em>You stopped this answer.</em></p>" if item.is_stopped else ""
     at = f" <time>{_text(item.at[:16].replace('T', ' '))}</time>" if item.at else ""
     return (
-        f'<section class="{item.role}"><h2>{_WHO[item.role]}{at}</h2>{text}{calls}{cards}</section>'
+        f'<section class="{item.role}"><h2>{_WHO[item.role]}{at}</h2>{text}{calls}{cards}{end}'
+        "</section>"
     )
 
 

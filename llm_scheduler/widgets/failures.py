@@ -107,7 +107,8 @@ class FailuresPanel(ipywidgets.VBox):
         return f"FailuresPanel({counted(n_groups, 'cause')}, {counted(n_failures, 'failure')})"
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
-        return with_fallback(super()._repr_mimebundle_(), repr(self), self._manager)
+        found = {} if self._closed else super()._repr_mimebundle_()
+        return with_fallback(found, repr(self), self._manager)
 
     def refresh(self) -> None:
         """Show the manager's present state at once."""
@@ -151,6 +152,8 @@ class FailuresPanel(ipywidgets.VBox):
         for child in self.children:
             child.close()
         super().close()
+        # Widgets hide it then; a notebook that displays this is shown the text.
+        self.__dict__.pop("_repr_mimebundle_", None)
 
     def _chosen(self, groups: list[FailureGroup]) -> list[FailureGroup]:
         # What is shown keeps its place, so that nothing jumps away from under the mouse.

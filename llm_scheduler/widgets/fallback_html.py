@@ -7,6 +7,7 @@ saved in the notebook: secrets are taken out, and folders of this machine left o
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ from llm_scheduler.widgets.markup import escape, render_markdown
 if TYPE_CHECKING:
     from llm_scheduler.widgets.failures import FailureSource
 
+_IN_NAME = r"[\w.+@%~-]"
+_NO_PATH_BEFORE = rf"(?:(?<!{_IN_NAME})(?<!/)|(?<=://)|(?<=\s-[IL]))"
+"""A path begins here: it is not the end of another one."""
+_NO_NAME_AFTER = rf"(?!{_IN_NAME}*\w|/)"
+"""No other folder's name goes on here; the end of a sentence does."""
 MAX_GROUPS = 20
 MAX_PROOFS = 4
 MAX_REMEDIES = 3
@@ -205,10 +211,22 @@ def _place(line: Evidence) -> str:
 def _safe(text: str) -> str:
     text = redact(text.replace("\r\n", "\n"))
     # A notebook is passed on; where it lay on somebody's disk is nobody's business.
-    for folder, short in ((Path.cwd(), ""), (Path.home(), "~/")):
+    home = Path.home()
+    for folder, inside, itself in (
+        (Path.cwd(), "", "."), (home, "~/", "~"), (_resolved(home), "~/", "~"),
+    ):  # fmt: skip
         if folder != folder.parent:
-            text = text.replace(f"{folder}/", short)
+            path = _NO_PATH_BEFORE + re.escape(str(folder))
+            text = re.sub(rf"{path}/+(?={_IN_NAME})", inside, text)
+            text = re.sub(rf"{path}/*{_NO_NAME_AFTER}", itself, text)
     return show_text(text)
+
+
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError):  # links that lead round and round
+        return folder
 
 
 def _one_line(text: str) -> str:

@@ -111,11 +111,15 @@ class LogViewer:
         Raises
         ------
         UsageError
-            The text is empty, too long, or has more than one line.
+            The text is empty, too long, has more than one line, or holds half a character.
 
         """
         if not text or len(text) > MAX_SEARCH_CHARS or "\n" in text:
             raise UsageError(f"Search for one line of 1 to {MAX_SEARCH_CHARS} characters.")
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise UsageError("The text holds half a character, which no log can hold.") from exc
         with self._lock:
             try:
                 with self._open(file) as (fd, known, size):

@@ -122,6 +122,10 @@ class Overview(_Message):
     budget_left: str = ""
     yolo_changes: int = 0
     """Changes made in YOLO mode since it was last switched on."""
+    yolo_since: str = ""
+    """When that was, in ISO 8601 and UTC; empty where it is off. `ChangeView.made_at` is alike."""
+    run_id: str = ""
+    """Names the run, also after a restart of the kernel, and no other one of the same name."""
     asks_anyway: str = ""
     """What YOLO mode still asks for, a sentence."""
     quick_prompts: list[str] = Field(default_factory=list)
@@ -207,6 +211,8 @@ class Item(_Message):
     turn_id: str = ""
     at: str = ""
     is_final: bool = True
+    is_stopped: bool = False
+    """Whether the user stopped the turn here; the text may be empty."""
 
 
 class Conversation(_Message):
@@ -253,6 +259,8 @@ class ItemFinished(_Message):
 
     type: Literal["finished"] = "finished"
     item_id: str
+    is_stopped: bool = False
+    """As of the item."""
 
 
 class ItemsRemoved(_Message):

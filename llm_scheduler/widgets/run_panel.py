@@ -37,6 +37,8 @@ class RunPanel(ipywidgets.VBox):
     """Two panels, one above the other; ``close()`` ends both."""
 
     _skip_once = False
+    _shown_in: int | None = None
+    """Number of the cell that has shown it."""
     _source: tuple[FailureSource, Callable[[], Sequence[Row]]] | None = None
 
     def describe(self, manager: FailureSource, rows: Callable[[], Sequence[Row]]) -> None:
@@ -46,10 +48,12 @@ class RunPanel(ipywidgets.VBox):
     def was_shown(self) -> None:
         """Do not show it once more when it is the value of the cell that has shown it."""
         self._skip_once = True
+        self._shown_in = _cell_number()
 
     def _ipython_display_(self, **_: Any) -> None:
-        if self._skip_once:
-            self._skip_once = False
+        is_same_cell = self._skip_once and self._shown_in == _cell_number()
+        self._skip_once = False
+        if is_same_cell:
             return
         from IPython import display
 
@@ -57,7 +61,7 @@ class RunPanel(ipywidgets.VBox):
         display.display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        found = super()._repr_mimebundle_()
+        found = {} if self.is_closed else super()._repr_mimebundle_()
         if self._source is None:
             return found, {}
         manager, rows = self._source
@@ -76,3 +80,12 @@ class RunPanel(ipywidgets.VBox):
         for child in self.children:
             child.close()
         super().close()
+        # Widgets hide it then; a notebook that displays this is shown the text.
+        self.__dict__.pop("_repr_mimebundle_", None)
+
+
+def _cell_number() -> int | None:
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return None if shell is None else shell.execution_count

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 
-from llm_scheduler.agent.asides import Aside
+from llm_scheduler.agent.asides import ASIDE_PREFIX, Aside
 from llm_scheduler.errors import LLMSchedulerError
 from llm_scheduler.widgets.chat_views import MakeApproval, make_items
 from llm_scheduler.widgets.messages import ApprovalView, Item
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from llm_scheduler.managers.assistant import Assistant
     from llm_scheduler.widgets.chat_session import ChatSession
 
-ASIDE_PREFIX = "aside-"
-"""How the ids of entries begin that are no messages of the conversation."""
 MAX_RULES = 50
 """Decided proposals of the rules that are shown of one thread."""
 
@@ -45,6 +43,7 @@ async def read_thread(
     history = await assistant.history(thread_id) if thread is not None else []
     items, approvals = make_items(history, make)
     items = put_between(items, await asyncio.to_thread(assistant.asides.of, thread_id))
+    items = _mark_stopped(items)
     last_turn = thread.updated_at if thread is not None and items else None
     early, late = await asyncio.to_thread(_proposals, assistant, thread_id, last_turn)
     if early:
@@ -103,7 +102,21 @@ def put_between(items: Sequence[Item], asides: Sequence[Aside]) -> list[Item]:
 
 def make_aside(aside: Aside) -> Item:
     """Return an entry for what was said beside the conversation."""
-    return Item(id=aside.id, role=aside.role, text=aside.text, at=aside.at.isoformat())
+    at = aside.at.isoformat()
+    if aside.role == "stopped":
+        return Item(id=aside.id, role="assistant", at=at, is_stopped=True)
+    return Item(id=aside.id, role=aside.role, text=aside.text, at=at)
+
+
+def _mark_stopped(items: Sequence[Item]) -> list[Item]:
+    """Put the mark of a stop on the answer before it; one that had not begun has its own."""
+    made: list[Item] = []
+    for item in items:
+        if item.is_stopped and made and made[-1].role == "assistant":
+            made[-1].is_stopped = True
+        else:
+            made.append(item)
+    return made
 
 
 def is_aside(item: Item) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,34 @@ async def test_when_the_one_who_asks_gives_up_the_other_asks(
     first.cancel()
     assert (await second) is not None
     gate.release()
+
+
+async def test_who_is_cancelled_while_taking_a_claim_leaves_none(
+    model: ScriptedModel,
+    make: Make,
+    run: KnownRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
+    model.script(answer(make_answer()))
+    taking, go_on, take = threading.Event(), threading.Event(), Claim.take
+
+    def take_late(claim: Claim) -> bool:
+        taking.set()
+        assert go_on.wait(60)
+        return take(claim)
+
+    monkeypatch.setattr(Claim, "take", take_late)
+    one, other = make(), make()
+    first = asyncio.create_task(one.diagnose(KEY, make_failure(tmp_path), run))
+    await asyncio.to_thread(taking.wait)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    go_on.set()  # the thread goes on, whoever has given up
+    async with asyncio.timeout(LEASE_S / 2):  # it must not have to expire first
+        assert await other.diagnose(KEY, make_failure(tmp_path), run) is not None
 
 
 def test_a_claim_of_a_process_that_was_killed_ends(tmp_path: Path) -> None:

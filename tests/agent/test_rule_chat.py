@@ -362,3 +362,21 @@ def test_nothing_gets_out_of_code(text: str) -> None:
 )  # fmt: skip
 def test_kinds(message: str, kind: str) -> None:
     assert kind_of(message) == kind
+
+
+@pytest.mark.parametrize("message", ["what failed?", "cause 1", "fix it"])
+def test_a_group_shows_the_numbers_of_its_last_failure(tmp_path: Path, message: str) -> None:
+    log = tmp_path / "silent.out"
+    log.write_text("step 1 of 10\n")
+    failures = []
+    for number, gigabytes in enumerate((2, 4, 8)):
+        size = {"requested_memory_bytes": gigabytes << 30, "max_rss_bytes": gigabytes << 30}
+        record = OOM.model_copy(update={**size, "job_id": f"{number}"})
+        failures.append(failure_from(log, "run/a.pickle", job_id=f"{number}", record=record))
+    run = ListedRun(tmp_path, failures)
+    assert len(run.groups()) == 1
+    text = ask(run, message).text.replace("\\", "")
+    assert "used 8 GB of 8 GB" in text
+    assert "16GB" in text
+    assert "2 GB of 2 GB" not in text
+    assert "4GB" not in text

@@ -111,6 +111,13 @@ def test_escape_stops_the_answer(chat: ChatPage) -> None:
     chat.say("anything else?")
     chat.log.get_by_text("Nothing to do.").wait_for()
     assert chat.log.get_by_text("It never ends.").count() == 0
+    # The mark stays with the answer, also in a page that is loaded anew.
+    marked = chat.log.locator(".lm-item", has_text="It begins.").get_by_text(
+        "You stopped this answer."
+    )
+    marked.wait_for()
+    chat.reload()
+    marked.wait_for()
 
 
 def test_tab_goes_from_top_to_bottom_and_out(chat: ChatPage) -> None:

@@ -15,6 +15,7 @@ from tests.browser.chat_page import MENDED, REASON, RUN_LIMIT_MS, SOURCE, TITLE,
 pytestmark = pytest.mark.browser
 
 HUGE_BYTES = 1 << 30
+MIDDLE_LINE = "a needle in the middle"
 LAST_LINE = "the very last line"
 
 
@@ -181,13 +182,15 @@ def texts_of(panel: Any) -> list[str]:
     return panel.locator(".lm-item").evaluate_all("es => es.map(e => e.textContent)")
 
 
-def test_a_log_of_a_gigabyte_is_shown_at_both_ends(chat: ChatPage) -> None:
+def test_a_log_of_a_gigabyte_is_shown_searched_and_opened_at_a_line(chat: ChatPage) -> None:
     chat.panel.get_by_text(TITLE).first.click()
     proof = chat.panel.locator(".lm-proof").first
     log = Path(proof.get_attribute("title").removeprefix("Open "))
     with log.open("r+b") as file:
-        file.seek(0, os.SEEK_END)
+        number = file.read().count(b"\n") + 4  # of the line in the middle
         file.write(b"\nthe gap begins\n")
+        file.seek(HUGE_BYTES // 2)
+        file.write(f"\n{MIDDLE_LINE}\nand after it\n".encode())
         file.truncate(HUGE_BYTES)
         file.seek(0, os.SEEK_END)
         file.write(f"\n{LAST_LINE}\n".encode())
@@ -197,6 +200,17 @@ def test_a_log_of_a_gigabyte_is_shown_at_both_ends(chat: ChatPage) -> None:
     viewer.get_by_text(LAST_LINE).wait_for()
     viewer.get_by_role("button", name="Start", exact=True).click()
     viewer.get_by_text(LAST_LINE).wait_for(state="detached")
+    # The text is half a gigabyte away; so is the line, which has to be counted.
+    middle = viewer.locator(".lm-log-line", has_text=MIDDLE_LINE)
+    assert middle.count() == 0
+    viewer.get_by_label("Search the log").fill(MIDDLE_LINE)
+    viewer.get_by_role("button", name="Next match").click()
+    middle.wait_for()
+    viewer.get_by_role("button", name="Start", exact=True).click()
+    middle.wait_for(state="detached")
+    viewer.get_by_label("Go to line").fill(str(number))
+    viewer.get_by_label("Go to line").press("Enter")
+    viewer.locator(f"[data-n='{number}']", has_text=MIDDLE_LINE).wait_for()
     viewer.get_by_role("button", name="Close the log").click()
     viewer.wait_for(state="hidden")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -372,7 +373,7 @@ def test_ctrl_c_cancels_the_turn(talk: Any) -> None:
 
 def test_ctrl_c_twice_leaves(talk: Any, tmp_path: Path) -> None:
     t = talk(text("It ran "), typed=("why?", "never read"))
-    t.assistant.cancel = lambda thread_id: False
+    t.assistant.cancel = lambda thread_id: True  # and the turn goes on
     t.assistant.hangs = True
     stream = t.assistant.stream
 
@@ -381,11 +382,32 @@ def test_ctrl_c_twice_leaves(talk: Any, tmp_path: Path) -> None:
             yield event
             if getattr(event, "text", ""):
                 os.kill(os.getpid(), signal.SIGINT)
+                while "Cancelling" not in t.shown:
+                    await asyncio.sleep(0)
+                os.kill(os.getpid(), signal.SIGINT)
 
     t.assistant.stream = interrupted
     assert converse(t.session, tmp_path / "x") == 0
     assert t.session.leaving
     assert list(t.entry.typed) == ["never read"]
+
+
+def test_ctrl_c_ends_work_that_is_no_turn_and_the_chat_goes_on(talk: Any, tmp_path: Path) -> None:
+    t = talk(text("Because."), typed=("/diagnose 7 again", "why?"))
+    t.assistant.cancel = lambda thread_id: False  # there is no turn
+    ended: list[str] = []
+
+    async def hang(job: str) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(job)
+
+    t.assistant.diagnose_again = hang
+    assert converse(t.session, tmp_path / "x") == 0
+    assert ended == ["7"]
+    assert t.assistant.messages == ["why?"], "the chat goes on"
 
 
 def test_a_settled_change_is_told_once(talk: Any) -> None:

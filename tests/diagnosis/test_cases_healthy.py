@@ -94,6 +94,19 @@ LOGS = {
     "defaults": "!!! Using default parameters !!!\n" + STEPS,
     "baseline": "cannot beat baseline yet (0.91 < 0.93)\nbest 0.93\n",
     "parameters": "User unknown variables: alpha beta\nPosterior mean alpha 0.3\nbeta 0.4\n",
+    "unittest-expected": "test_a (t.T) ... ok\ntest_fail (t.T) ... expected failure\ntest_gpu (t.T) ... skipped 'fatal: no GPU'\n\n----------------------------------------------------------------------\nRan 3 tests in 0.001s\n\nOK (expected failures=1)\n",
+    "pytest-xfail": "tests/test_a.py::test_x XFAIL (known failure)                [ 50%]\ntests/test_a.py::test_read[error: x] PASSED  [100%]\n\n========= 1 passed, 1 xfailed in 0.12s ==========\n",
+    "pytest-xfail-summary": "tests/test_a.py .x                [100%]\n=========================== short test summary info ============================\nXFAIL tests/test_a.py::test_x - known error: see issue 3\n========= 1 passed, 1 xfailed in 0.12s ==========\n",
+    "configure-fatal": "checking whether fatal... yes\nchecking whether the linker fails on undefined symbols... no\nchecking for error.h... (cached) no\nconfigure: creating Makefile\n",
+    "r-check": "* checking for fatal errors ... OK\n* checking R code ... [3s/4s] NOTE\n",
+    "tap": "1..3\nok 1 - aborted run: fatal error is reported\nnot ok 2 - broken # TODO known error\n#   Failed (TODO) test 'broken'\n#   at t/a.t line 3.\nok 3 - error is told # SKIP no network\n",
+    "ctest": "    Start 1: fail_early\n1/2 Test #1: failure_early ....................   Passed    0.01 sec\n2/2 Test #2: fatal error ......................***Skipped   0.01 sec\n\n100% tests passed, 0 tests failed out of 2\n",
+    "meson": 'Program fatal found: NO\nChecking if "fatal error" compiles: NO\n1/2 error handling          OK              0.01s\n2/2 fatal                EXPECTEDFAIL    0.01s   exit status 1\n',
+    "cargo": "   Compiling failure v0.1\nrunning 2 tests\ntest panics - should panic ... ok\ntest fatal ... ignored\n\ntest result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n",
+    "julia-tests": "Test Summary: | Pass  Fail  Error  Broken  Total\nerrors        |    3     0  0     1      4\n",
+    "automake": "PASS: fatal.sh\nXFAIL: error.sh\n# TOTAL: 2\n# PASS:  1\n# XFAIL: 1\n# FAIL:  0\n# ERROR: 0\n",
+    "catch2": "test cases: 2 | 1 passed | 1 failed as expected\nassertions: 3 | 2 passed | 1 failed as expected\n",
+    "cmake-error-names": "-- Performing Test HAVE_FLAG_-Werror=fatal-errors\n-- Performing Test HAVE_FLAG_-Werror=fatal-errors - Failed\n-- Looking for fatal_error in c - not found\n",
 }
 
 

@@ -67,6 +67,8 @@ def test_the_diagnosis_of_its_example_reads_well(cause, tmp_path):
         assert "[[" not in text or "[[" in cause.example
         assert "||" not in text
         assert ".... " not in text
+        for broken in ("(:", "``"):
+            assert broken not in text.replace("```", ""), "a value is missing"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,61 @@ def test_own_line_of_an_exception(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "title", "place"),
+    [
+        (  # R names the function only, and breaks the line before a long message
+            "Error in fit(x) : \n  the model is odd\nCalls: main -> fit\nExecution halted\n",
+            "R stopped: the model is odd",
+            "It happened in `fit`.",
+        ),
+        (
+            "Error in fit(x) : the model is odd\nExecution halted\n",
+            "R stopped: fit(x) : the model is odd",
+            "It happened in `fit(x)`.",
+        ),
+        (  # MATLAB names the function and its line, but no file
+            """Error using horzcat
+Dimensions of arrays being concatenated are not consistent.
+
+Error in build (line 12)
+x = [a b];
+""",
+            "MATLAB: the sizes of arrays do not fit together",
+            "It happened in `build`, line 12: `x = [a b];`.",
+        ),
+    ],
+    ids=["r-broken", "r", "matlab"],
+)
+def test_a_place_is_told_as_far_as_it_is_known(tmp_path, text, title, place):
+    found = diagnose_text(tmp_path, text, rec())
+    assert found.title == title
+    assert found.explanation.endswith(place)
+
+
+def test_the_message_below_a_heading_is_told(tmp_path):
+    ruler = "-" * 55
+    text = f"""{ruler}
+Program:     gmx mdrun, version 2021.4
+Source file: src/gromacs/mdrun/md.cpp (line 77)
+
+{{}}:
+The cut-off is longer than half the `shortest` box vector or longer than
+the smallest box diagonal element.
+
+For more information see the website.
+{ruler}
+"""
+    for heading in ("Fatal error", "Inconsistency in user input"):
+        found = diagnose_text(tmp_path, WORK + text.format(heading), rec())
+        assert found.cause == "gromacs-stopped"
+        assert found.title.startswith("GROMACS stopped in gmx mdrun: The cut-off is longer than")
+        assert found.evidence[0].text.startswith("The cut-off is longer than half")
+        assert "half the 'shortest' box vector" in found.explanation
+    bare = diagnose_text(tmp_path, text.split("\n\n")[0], rec())
+    assert bare.title.endswith('the line below "Fatal error" says why')
+
+
 def test_exceptions_that_no_rule_knows(tmp_path):
     text = TRACEBACK.replace("ValueError: negative", "shallow.sea.TideError: negative")
     found = diagnose_text(tmp_path, text, rec())

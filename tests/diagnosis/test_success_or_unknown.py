@@ -113,6 +113,48 @@ def test_words_of_failure(tmp_path, text):
     assert found.evidence[0].text.strip() == text.strip().rsplit("\n", 1)[-1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL: trial 0 failed\n",
+        "point 0 failed\n",
+        "learner 0 failed: wrong mesh\n",
+        "start\ntrajectory 0 failed\n",
+        "ERROR: step 0 errors in mesh\n",
+        "ERROR 0 failed\n",
+        "Error: seed, 0 failed\n",
+        "solver at lr=0 failed\n",
+        # Of tests that were to fail, one more than those.
+        "XFAIL: error.sh\nFAIL: abort.sh\n# XFAIL: 1\n",
+        "FAILED (failures=1, expected failures=1)\n",
+        "==== 1 failed, 3 passed, 1 xfailed in 0.12s ====\n",
+        "Error: expected failure, got none\n",
+    ],
+)
+def test_a_number_0_or_a_test_counts_no_failure_away(tmp_path, text):
+    found = diagnose_text(tmp_path, text)
+    assert found.category not in {"success", "unknown"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12 files, 0 failed\n",
+        "checked 3 runs: 0 errors, 0 failures\n",
+        "passed 12 failed 0\n",
+        "There were 0 errors and 0 failures\n",
+        "12 ok / 0 failed / 1 skipped\n",
+        "12 done (0 failed)\n",
+        "2026-01-01 10:00:00 0 failed\n",
+        "INFO 0 failed\n",
+        "with a total of 0 failed jobs\n",
+        "==12== ERROR SUMMARY: 0 errors from 0 contexts (suppressed: 0 from 0)\n",
+    ],
+)
+def test_a_count_of_none_is_no_failure(tmp_path, text):
+    assert diagnose_text(tmp_path, text).category == "success"
+
+
 def test_completed_with_an_exit_code_is_no_success(tmp_path):
     found = diagnose_text(tmp_path, WORK, rec("COMPLETED", 1))
     assert found.category == "unknown"

@@ -72,6 +72,13 @@ BYTES: dict[str, Callable[[], bytes]] = {
     "keys": lambda: b"-----BEGIN PRIVATE KEY-----\n" * 20_000,
     "key": lambda: b"-----BEGIN PRIVATE KEY-----\n" + b"Ab1/" * 16 + b"\n" * 3000,
     "passwords": lambda: b"password=" * 40_000 + b"\n" + b'token="' * 20_000,
+    "tokens": lambda: (
+        b"error token:" * 9000
+        + b"\n"
+        + b"token:" * 9000
+        + b"\n"
+        + (b"e " + b"token=" * 660 + b"\n") * 30
+    ),
     "addresses": lambda: b"http://a:" * 40_000 + b"@\n" + b"-eyJ" * 40_000,
     "options": lambda: b"curl -u " * 30_000 + b"\n" + b"--a-token " * 20_000,
     "gzip bomb": lambda: gzip.compress(b"\0" * (20 * MB)),

@@ -28,6 +28,7 @@ _CODE_WORDS = frozenset(
 _PLACE_WORDS = frozenset({"node", "host", "hostname"})
 _BEFORE_NODES = frozenset({"ON", *_PLACE_WORDS})
 _TOOLS = frozenset({"srun:", "mpirun:", "slurmstepd:"})
+_TASK_NUMBERS = re.compile(r"\d[\d,-]*:")
 _SOURCES = frozenset(
     {
         *(".py", ".jl", ".f90", ".F90", ".f", ".c", ".cc", ".cpp", ".h", ".hpp", ".R", ".java"),
@@ -74,7 +75,16 @@ class Rewriter:
         for i, word in enumerate(words):
             if word:
                 parts[2 * i] = self._word(word, words, i)
+            if i and words[i - 1] in {"task", "tasks"} and _TASK_NUMBERS.fullmatch(word):
+                parts[2 * i - 2], parts[2 * i] = self._tasks()
         return "".join(parts)
+
+    def _tasks(self) -> tuple[str, str]:
+        """Name one task or several, as a launcher does."""
+        first, last = self._random.randint(0, 9), self._random.randint(10, 400)
+        several = (f"{first}-{last}:", f"{first},{last}:", f"{first},{first + 2}-{last}:")
+        forms = [("task", f"{last}:"), *(("tasks", numbers) for numbers in several)]
+        return self._random.choice(forms)
 
     def _word(self, word: str, words: list[str], at: int) -> str:
         if (

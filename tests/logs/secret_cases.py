@@ -67,6 +67,13 @@ _TOKENS = [
     ("$6$", draw(12) + "$" + draw(86)),
     ("$2b$12$", draw(53)),
     ("{SSHA}", draw(31, BASE64) + "="),
+    ("NRAK-", draw(27, BASE32)),
+    ("LTAI5t", draw(18)),
+    *(("AKCp", draw(69)), ("cmVmdGtuOjAxOj", draw(50))),
+    *(("sq0atp-", draw(22)), ("sq0csp-", draw(43))),
+    ("jina_", draw(60)),
+    ("csk-", draw(48, string.ascii_lowercase + string.digits)),
+    *(("pul-", draw(40, HEX)), ("e2b_", draw(40, HEX)), ("ls__", draw(32, HEX))),
 ]
 _PLACED = [
     ("OPENAI_API_KEY=§", draw(40)),

@@ -69,7 +69,11 @@ SAME = [
     ),
     (
         "srun: error: node12: task 3: Exited with exit code 1",
-        "srun: error: cn-004: tasks 7: Exited with exit code 1".replace("tasks", "task"),
+        "srun: error: cn-004: tasks 5-9,11: Exited with exit code 1",
+    ),
+    (
+        "Error termination via Lnk1e in /apps/g16/l502.exe at Fri Nov 21 10:00:00 2026.",
+        "Error termination via Lnk1e in /sw/ann/g09/l502.exe at Mon Nov 24 11:30:00 2025.",
     ),
     (
         "[rank3]: RuntimeError: NCCL timeout at 0x7f3a2b at 12:13:14",
@@ -131,6 +135,12 @@ CODES = [
     ("503 error: {} Client Error: for url", "404", "403"),
     ("/usr/bin/python3: No module named {}", "cv2", "h5py"),
     ("run.sh: line 3: {}: command not found", "python2", "python3"),
+    ("ERROR: Unknown pair style {} (src/force.cpp:275)", "reax/c", "eam/alloy"),
+    ("ERROR: Unrecognized fix style '{}' is not enabled", "qeq/reax", "nvt/sllod"),
+    ("ERROR: Unknown pair style {}", "lj/cut/coul/long", "lj/charmm/coul/long"),
+    ("ERROR: Unrecognized bond style: {}", "class2/omp", "fene/gpu"),
+    ("Error termination via Lnk1e in /apps/g16/{} at Fri Nov", "l502.exe", "l906.exe"),
+    ("Error: the program {} failed", "/apps/g16/l101.exe", "/apps/g16/l9999.exe"),
     ("ERROR: Unable to locate a modulefile for '{}'", "gcc/12.2.0", "intel/12.2.0"),
 ]
 

@@ -94,6 +94,91 @@ def test_one_of_a_thing_is_told_as_one():
     assert said == "\nLeft out: 2 lines, 1 telling line."
 
 
+TRACEBACK = [
+    "Traceback (most recent call last):",
+    '  File "/home/me/run.py", line 9, in <module>',
+    "    cost(7)",
+    "ValueError: bad x",
+]
+BETWEEN = "".join(f"cell {name} is done\n" for name in "abcdefghijklmnopqrst")
+
+
+def print_ranks(n):
+    return "".join(f"[rank{i}]: {line}\n" for i in range(n) for line in TRACEBACK)
+
+
+def print_errors(n):
+    return "".join(f"error: no mesh in cell {i}\n{BETWEEN}" for i in range(n))
+
+
+def print_tracebacks(n):
+    return "".join("\n".join(TRACEBACK) + f" of {i}\n{BETWEEN}" for i in range(n))
+
+
+def print_kinds(n):
+    names = [f"{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(n)]
+    return "".join("\n".join([*TRACEBACK[:-1], f"Key{x}Error: no {x}\n"]) for x in names)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (print_errors, ["(\u00d7 {} )"]),
+        (print_ranks, ["(\u00d7 {} ranks)", "({} ranks printed it, first [rank0]:)"]),
+        (print_tracebacks, ["(\u00d7 {} )", "(printed {} times)"]),
+    ],
+)
+def test_a_count_is_told_as_what_it_is(tmp_path, make, says):
+    for n in (15, 300):
+        found = digest(tmp_path, f"{STEPS}{make(n)}{STEPS}").text
+        for said in says:
+            count = re.escape(said.replace(" )", ")")).replace(r"\{\}", r"(at least )?(\d+)")
+            told = re.search(count, found)
+            assert told, said
+            # All of few were kept; of many the log may have more than were seen.
+            assert told[1] == ("at least " if n > 15 else None)
+            assert int(told[2]) == n if n == 15 else 15 < int(told[2]) <= n
+
+
+def test_a_log_that_is_kept_whole_is_counted_whole(tmp_path):
+    found = digest(tmp_path, "error: no mesh in cell a\nall is well\n" * 40, max_chars=600)
+    assert "error: no mesh in cell a   (\u00d7 40)" in found.text
+    assert "at least" not in found.text
+
+
+def test_what_is_left_out_of_many_tracebacks_is_the_least_there_are(tmp_path):
+    few, many = (
+        digest(tmp_path, STEPS + print_kinds(n) + STEPS, max_chars=n + 800).text for n in (12, 600)
+    )
+    assert re.search(r"Left out: \d+ lines, \d+ tracebacks, ", few)
+    assert re.search(r"Left out: \d+ lines, at least \d+ tracebacks, at least \d+ tell", many)
+
+
+def test_lines_of_a_log_that_was_not_read_to_its_end_are_at_least_so_many(tmp_path):
+    path = tmp_path / "job.out"
+    path.write_text(STEPS)
+    found = make_digest([scan_log(path, max_bytes=len(STEPS) // 2)], max_chars=1000)
+    assert "Left out: at least " in found.text
+
+
+@pytest.mark.parametrize("n_others", [1, 40])
+@pytest.mark.parametrize("said", [None, "", "\n \n\n"])
+def test_logs_that_say_nothing_take_no_room_from_one_that_does(tmp_path, said, n_others):
+    path = tmp_path / "job.out"
+    path.write_text(STEPS)
+    others = [tmp_path / f"rank-{i}-of-the-parameter-study.err" for i in range(n_others)]
+    for other in others:
+        if said is not None:
+            other.write_text(said)
+    alone = digest_log(path, max_chars=2000)
+    beside = digest_log([path, *others], max_chars=2000)
+    # Each line has a number more, and some of the others are named.
+    ends = [text[text.index("End of the log:") :] for text in (alone.text, beside.text)]
+    n_alone, n_beside = (end.count("worker step") for end in ends)
+    assert n_beside > n_alone / 2
+    assert "2999 is done" in ends[1]
+
+
 def test_lines_of_several_logs_name_theirs(tmp_path):
     (tmp_path / "job.out").write_text(STEPS)
     (tmp_path / "job.err").write_text("fatal: no mesh\n" + STEPS)

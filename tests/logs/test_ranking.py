@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llm_scheduler.logs import scan_log
 from llm_scheduler.logs.pattern_set import PatternSet
-from llm_scheduler.logs.ranking import rank_lines, score_line
+from llm_scheduler.logs.ranking import WARNING, rank_lines, score_line
 from tests.logs.failures import make_failures
 
 FAILURES = make_failures()
@@ -62,10 +62,32 @@ def test_every_failure_has_a_telling_line(tmp_path):
         ),
         ("[n1:88] [ 2] /lib64/libc.so.6(abort+0x148)[0x2ab0aea5fce8]", "Fatal error: bad input"),
         ("0 errors found", "3 errors found"),
+        ("12 passed, 0 failed", "12 passed, 3 failed"),
+        ("srun: error: n1: tasks 0-3,5: Terminated", "solver: error: no mesh"),
     ],
 )
 def test_worth(worse, better):
     assert score_line(worse) < score_line(better)
+
+
+@pytest.mark.parametrize("name", ["trial", "point", "learner", "worker", "rank"])
+@pytest.mark.parametrize("line", ["FATAL: {} {} failed", "{} {} failed", "ERROR: {} {} failed (x)"])
+def test_the_first_of_numbered_things_fails_as_the_others_do(name, line):
+    assert score_line(line.format(name, 0)) == score_line(line.format(name, 3)) > WARNING
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 failed",
+        "passed: 7, 0 failed",
+        "7 passed and 0 failed",
+        "tests (0 failed)",
+        "x | 0 failed",
+    ],
+)
+def test_a_count_of_none_is_no_failure(line):
+    assert score_line(line) == score_line(f"ended: {line}") == WARNING
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def test_the_rank_that_died_first_comes_first(tmp_path, form):
     found = digest_log(path, max_chars=1000)
     assert found.evidence[0].text == form.format(rank=FIRST, line="KeyError: 'first'")
     assert "KeyError: 'first'" in found.text.splitlines()[2]
-    assert f"× {N_RANKS - 1} ranks" in found.text
+    # Some lines of the mixed tracebacks were left out: those of another rank may be too.
+    assert f"× at least {N_RANKS - 1} ranks" in found.text
 
 
 def test_a_line_of_all_ranks_is_shown_once(tmp_path):

@@ -12,12 +12,8 @@ from llm_scheduler.diagnosis import diagnose_log
 from llm_scheduler.logs import digest_log, redact, scan_log
 from llm_scheduler.logs.redaction import MARGIN_BYTES, REDACTED, redact_lines, redact_part
 from llm_scheduler.logs.secret_marks import find_suspicious, precise_search, quick_search
-from tests.logs.secret_cases import (
-    BASE64,
-    INNOCENT,
-    SECRETS,
-    draw,
-)
+from tests.logs.secret_assignments import ASSIGNED, INNOCENT_ASSIGNED
+from tests.logs.secret_cases import BASE64, INNOCENT, SECRETS, draw
 
 PIECE = 8
 BELOW = [
@@ -88,7 +84,7 @@ def everything(path, max_chars=4000):
     return "\n".join([repr(text), repr(digest), digest.text, diagnosis.model_dump_json()])
 
 
-@pytest.mark.parametrize(("line", "secret"), SECRETS)
+@pytest.mark.parametrize(("line", "secret"), SECRETS + ASSIGNED)
 def test_secrets(line, secret):
     shown = redact(line.replace("§", secret))
     assert find_leak(secret, shown) is None
@@ -96,7 +92,7 @@ def test_secrets(line, secret):
     assert redact(shown) == shown
 
 
-@pytest.mark.parametrize("line", INNOCENT)
+@pytest.mark.parametrize("line", INNOCENT + INNOCENT_ASSIGNED)
 def test_ordinary_text_stays(line):
     assert redact(line) == line
 
@@ -135,7 +131,7 @@ def test_passwords_in_the_encoding_of_old_systems():
     assert redact_lines([raw]) == [raw.replace(secret.encode(), REDACTED.encode())]
 
 
-@pytest.mark.parametrize(("line", "secret"), SECRETS)
+@pytest.mark.parametrize(("line", "secret"), SECRETS + ASSIGNED)
 def test_quick_searches_miss_nothing(line, secret):
     raw = line.replace("§", secret).encode()
     assert quick_search()(raw) is not None
@@ -209,7 +205,7 @@ SIZES = [0, 60, 1200, 1990, 2040, 4000, 9000, 70_000, 140_000]
 
 
 @given(
-    case=st.sampled_from(SECRETS),
+    case=st.sampled_from(SECRETS + ASSIGNED),
     fills=st.tuples(st.sampled_from(FILLS), st.sampled_from(FILLS)),
     sizes=st.tuples(st.sampled_from(SIZES), st.sampled_from(SIZES)),
     shift=st.integers(0, 400),
@@ -272,12 +268,28 @@ def test_secrets_of_wide_encodings(tmp_path):
         *("password=", 'token="', "a_token: ", "http://a:", "token=(", "curl -u ", "\x1b]", "\\n"),
         *("['", "('a',", "['-p','", "auth=('", "a:bcdefg1@", "//a:", "oracle a/b", "/TOKEN=a/"),
         *("Passwort: ", "password:\n", 'File "/token=', "pass=", "['a" + " " * 9),
+        *("token:", "token=", "token=/", "setenv a_token ", "set -x a", "auth:abcdefgh", "dbpw="),
     ],
 )
 def test_time_grows_with_the_size_only(unit):
     # A search that goes back to its start for each match would take minutes.
     text = unit * 6_000
     assert len(redact(text)) <= 2 * len(text)
+
+
+@pytest.mark.parametrize("unit", ["token:", "token=", "a_token:"])
+def test_names_in_the_value_of_a_name_are_judged_by_their_start(unit, monkeypatch):
+    judged = []
+
+    def is_secret(kind, name, before, separator, value, quoted):
+        judged.append(len(value))
+        return False
+
+    monkeypatch.setattr("llm_scheduler.logs.secret_names.is_secret", is_secret)
+    text = "error " + unit * 660
+    assert redact(text) == text
+    assert len(judged) >= 650
+    assert sum(judged) <= 30 * len(text)
 
 
 def test_it_is_stable():

@@ -243,6 +243,8 @@ async def test_another_shell_decides_and_the_run_carries_it_out(real_run, tmp_pa
     held_open = tmp_path / "go-on"  # a second learner keeps the run going
     assert await run.finished(120) == "failed"
     llm = run.llm_manager
+    # The second failure may be seen later; then the restart of both replaces that of one.
+    await until(lambda: len(llm.pending_approvals()[-1].arguments["learners"]) == 2, 120)
     edit, restart = llm.pending_approvals()
     with pytest.raises(UsageError, match="is not there"):
         open_assistant(held_open, Settings.load())

@@ -150,3 +150,41 @@ def test_runs_of_one_name_are_counted_when_they_have_ended(path):
     store.mark_run(has_ended=True)
     assert (store.begin_run(), store.begin_run()) == (2, 2)
     store.close()
+
+
+def test_the_end_of_an_earlier_run_is_not_that_of_the_present_one(path):
+    store = FailureStore(path)
+    earlier = store.begin_run()
+    store.mark_run(has_ended=True, number=earlier)
+    present = store.begin_run()
+    store.mark_run(has_ended=True, number=earlier)  # its clean-up took a while
+    assert store.begin_run() == present == 2
+    store.mark_run(has_ended=True, number=present)
+    store.mark_run(has_ended=False, number=earlier)
+    assert store.begin_run() == 3
+    store.close()
+
+
+def test_single_fields_are_revised_and_the_others_stay(path):
+    ours, others = FailureStore(path), FailureStore(path)
+    ours.add_failures([make_failure("a", held=True), make_failure("b", held=True)])
+    (read, _) = others.failures()
+    ours.revise_failures({"a": {"held": False}})
+    others.revise_failures({read.attempt: {"note": "theirs"}, "not there": {"note": "x"}})
+    assert [(f.held, f.note) for f in ours.failures()] == [(False, "theirs"), (True, "")]
+    ours.close()
+    others.close()
+
+
+def test_what_could_not_be_read_is_still_seen_later(path, monkeypatch):
+    ours, others = FailureStore(path), FailureStore(path)
+    ours.add_failures([make_failure("a")])
+    ours.changed_elsewhere()
+    others.update_failures([make_failure("a", note="theirs")])
+    with monkeypatch.context() as patch:
+        patch.setattr(ours, "_paused_until", float("inf"))
+        with pytest.raises(StoreError):
+            ours.changed_elsewhere()
+    assert [f.note for f in ours.changed_elsewhere()] == ["theirs"]
+    ours.close()
+    others.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -255,6 +256,33 @@ async def test_another_shell_asks_again_and_the_run_takes_it_in(
             with pytest.raises(ModelError, match="HTTP 500"):
                 await other.diagnose_again("17")
             assert other.diagnosis("17") == said, "it stays where nothing new is said"
+        finally:
+            other.close()
+
+
+async def test_what_happened_while_another_shell_asked_is_not_undone(
+    session: Session, tmp_path: Path
+) -> None:
+    second_thoughts = answer(make_answer(title="Second thoughts", evidence=[quote(PROOF, file="")]))
+    with ScriptedModel() as model:
+        gate = hold(second_thoughts)
+        model.script(say_what_it_reads, gate)
+        manager = session(model)
+        failure = fail(tmp_path, "17").model_copy(update={"held": True, "note": "It is held."})
+        await look(manager, failure)
+        values = manager.settings.model_dump(exclude_unset=True)
+        other = open_assistant(manager.store.path, Settings(state_dir=tmp_path / "state"), **values)
+        try:
+            asking = asyncio.create_task(other.diagnose_again("17"))
+            await until(gate.reached.is_set)
+            manager.set_held(set())  # a person starts the learner again
+            gate.release()
+            await asking
+            (seen,) = FailureStore(manager.store.path).failures()
+            assert (seen.held, seen.note) == (False, "")
+            assert seen.diagnosis is not None
+            assert seen.diagnosis.title == "Second thoughts"
+            manager.set_held(set())
         finally:
             other.close()
 

@@ -310,3 +310,26 @@ async def test_each_run_has_a_budget_and_a_restarted_kernel_goes_on_with_it(runs
     third.cancel()
     fourth = runs([HANG])
     assert used(fourth) == (0, 2)
+
+
+@pytest.mark.parametrize("cleanup_first", [True, False])
+async def test_each_run_of_a_cell_has_a_budget_of_its_own_that_a_restart_does_not_renew(
+    runs, tmp_path, state_dir, cleanup_first
+):
+    runs([HANG]).start()
+    store = FailureStore(tmp_path / "run.failures.sqlite")
+    terminal = open_assistant(store.path, Settings(state_dir=state_dir))
+    try:
+        terminal.budget.reserve(1)
+        assert terminal.budget.spent().run.calls == 1
+        again = runs([HANG], cleanup_first=cleanup_first)
+        opened = again.llm_manager.assistant  # by a panel that is shown before the start
+        again.start()  # the engine ends the first one here at the latest
+        assert opened.budget.spent().run.calls == 0
+        terminal.budget.reserve(1)  # it was open before
+        assert opened.budget.spent().run.calls == 1
+        # The kernel dies, and nobody notes an end.
+        assert store.begin_run() == store.run_number() == 2
+    finally:
+        terminal.close()
+        store.close()

@@ -128,7 +128,7 @@ def apply_event(items: list[dict[str, Any]], event: dict[str, Any]) -> None:
     elif event["type"] == "text":
         by_id[event["item_id"]]["text"] += event["text"]
     elif event["type"] == "finished":
-        by_id[event["item_id"]]["is_final"] = True
+        by_id[event["item_id"]] |= {"is_final": True, "is_stopped": event["is_stopped"]}
     elif event["type"] == "call":
         calls = by_id[event["item_id"]]["calls"]
         calls[:] = [c for c in calls if c["call_id"] != event["call"]["call_id"]]

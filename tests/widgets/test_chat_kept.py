@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+
+import pytest
 
 from llm_scheduler.agent.threads import thread_for_group
-from llm_scheduler.testing.scripted_model import ScriptedModel, say
+from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
 from tests.widgets.chat_front import LIMIT_S, until
 from tests.widgets.chat_runs import close_manager, make_manager
 from tests.widgets.test_chat_requests import KEY
@@ -157,3 +160,73 @@ async def test_what_another_shell_says_in_a_thread_is_shown(start_panel, tmp_pat
         await until(lambda: front.catch_up("chat")[-1]["text"] == "three")
         assert len(front.messages("events")) > n_events
         assert front.gaps == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/hlep me", "/", "/diagnose", "/diagnose 7", "/fix", "/fix 7", "/mode yolo", "/undo",
+     "", "  ", "x" * 100_001],
+)  # fmt: skip
+async def test_what_is_refused_takes_nothing_back(start_panel, tmp_path, caplog, text):
+    with ScriptedModel() as model:
+        change = tool(
+            "replace_text",
+            path=str(tmp_path / "physics.py"),
+            old_text="potental",
+            new_text="potential",
+            reason="It is misspelt.",
+        )
+        model.script(say("one"), call_tools(change))
+        panel, front = start_panel(model=model)
+        await front.open("chat")
+        for said in ("first", "second"):
+            await tell(front, said)
+            items = await front.wait_idle("chat")
+        before = [dict(item) for item in front.catch_up("chat")]
+        with caplog.at_level(logging.ERROR):
+            reply = await front.ask("resend", thread_id="chat", item_id=items[0]["id"], text=text)
+        assert not reply["ok"]
+        assert reply["error"]
+        assert front.catch_up("chat") == before
+        assert [a.status for a in panel.manager.pending_approvals("chat")] == ["pending"]
+        assert len(await panel.manager.get_history("chat")) == 4
+    assert caplog.records == []
+
+
+async def test_a_command_takes_the_place_of_a_message(start_panel):
+    with ScriptedModel() as model:
+        model.script(say("one"))
+        _, front = start_panel(model=model)
+        await front.open("chat")
+        await tell(front, "first")
+        items = await front.wait_idle("chat")
+        reply = await front.ask("resend", thread_id="chat", item_id=items[0]["id"], text="/jobs")
+        assert reply["ok"], reply["error"]
+        assert [i["role"] for i in front.catch_up("chat")] == ["user", "notice"]
+        assert front.catch_up("chat")[0]["text"] == "/jobs"
+
+
+async def test_views_learn_that_a_deleted_thread_decided_its_changes(start_panel, tmp_path):
+    with ScriptedModel() as model:
+        change = tool(
+            "replace_text",
+            path=str(tmp_path / "physics.py"),
+            old_text="potental",
+            new_text="potential",
+            reason="It is misspelt.",
+        )
+        model.script(call_tools(change))
+        panel, front = start_panel(model=model)
+        await front.open("chat")
+        await tell(front, "Fix it.")
+        await front.wait_idle("chat")
+        assert (await front.ask("change_thread", action="delete", thread_id="chat"))["ok"]
+        told = [
+            event["approval"]["status"]
+            for message in front.messages("events")
+            for event in message["events"]
+            if event["type"] == "approval"
+        ]
+        assert told == ["pending", "rejected"]
+        assert panel.manager.pending_approvals() == []
+        assert (await front.open("chat"))["approvals"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -11,6 +12,7 @@ from llm_scheduler.agent.threads import thread_for_group
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import UsageError
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
+from llm_scheduler.widgets import chat_requests
 from llm_scheduler.widgets.chat import chat_widget
 from tests.widgets.chat_front import until
 from tests.widgets.chat_runs import make_failure
@@ -102,7 +104,7 @@ async def test_what_the_panel_does_not_understand_is_answered(start_panel):
     assert (await front.ask("stop", thread_id="none"))["data"] == {"was_busy": False}
 
 
-async def test_an_error_is_a_sentence(start_panel):
+async def test_an_error_is_a_sentence(start_panel, caplog):
     _, front = start_panel()
     for kind, values, words in [
         ("send", {"thread_id": "chat", "text": "  "}, "empty"),
@@ -121,6 +123,24 @@ async def test_an_error_is_a_sentence(start_panel):
         reply = await front.ask(kind, **values)
         assert not reply["ok"]
         assert words in reply["error"], reply
+    assert [record.message for record in caplog.records] == []
+
+
+async def test_what_is_refused_after_the_answer_is_told(start_panel, monkeypatch):
+    monkeypatch.setattr(chat_requests, "START_S", 0)
+    panel, front = start_panel()
+    is_answered = threading.Event()
+
+    async def refuse(*_):
+        await asyncio.to_thread(is_answered.wait)
+        raise UsageError("It can't be said.")
+        yield
+
+    monkeypatch.setattr(panel.manager, "stream", refuse)
+    assert (await front.ask("send", thread_id="chat", text="Why?"))["ok"]
+    is_answered.set()
+    await until(lambda: front.messages("notification"))
+    assert front.messages("notification")[0]["text"] == "It can't be said."
 
 
 async def test_a_request_that_comes_twice_is_carried_out_once(start_panel):
@@ -340,3 +360,29 @@ async def test_where_widgets_cannot_be_there_is_text(start_panel):
     assert "potental" in data["text/html"]
     assert "<script" not in data["text/html"]
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.model_id
+
+
+async def test_a_panel_that_was_closed_is_shown_as_text(start_panel):
+    panel, _ = start_panel()
+    panel.close()
+    data, _ = panel._repr_mimebundle_()
+    assert set(data) == {"text/plain", "text/html"}
+    assert "potental" in data["text/html"]
+
+
+async def test_what_cannot_be_read_for_a_moment_stays_and_is_not_new(start_panel, monkeypatch):
+    panel, front = start_panel()
+    await until(lambda: panel.groups and panel.overview["run"])
+    session, known = panel._chat, panel.groups
+
+    def refuse():
+        raise OSError("the file is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(panel.manager, "groups", refuse)
+        await asyncio.wrap_future(session.loop.submit(session.refresh.now()))
+        assert "locked" in panel.overview["problem"]
+        assert panel.groups == known
+    await asyncio.wrap_future(session.loop.submit(session.refresh.now()))
+    assert panel.overview["problem"] == ""
+    assert front.messages("notification") == []

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import pytest
 
 from llm_scheduler.diagnosis.models import Evidence
 from llm_scheduler.testing import FakeLLMManager
@@ -105,6 +107,51 @@ def test_nothing_of_a_log_is_markup_and_nothing_of_this_machine_is_kept() -> Non
     assert "in b.py" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{here}/a.py and '{here}' and {here}.", "a.py and '.' and .."),
+        ("/scratch{here}/in.csv", "/scratch{here}/in.csv"),
+        ("{here}-old/x {here}.bak", "{here}-old/x {here}.bak"),
+        ("gcc -I{here}/include PATH={here}:{home}/bin", "gcc -Iinclude PATH=.:~/bin"),
+        ("file://{here}/a.py in ({home})", "file://a.py in (~)"),
+        ("{real}/x {home}ly /mnt{home}/x", "~/x {home}ly /mnt{home}/x"),
+    ],
+)  # fmt: skip
+def test_only_a_path_of_this_machine_is_left_out(tmp_path, monkeypatch, text, shown) -> None:
+    here, real, home = tmp_path / "work", tmp_path / "real", tmp_path / "home"
+    here.mkdir()
+    real.mkdir()
+    home.symlink_to(real)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    folders = {"here": here, "real": real, "home": home}
+    manager = make_manager(title="x", explanation="", evidence=())
+    manager.problem = text.format(**folders)
+    assert shown.format(**folders) in fallback_text(manager).splitlines()
+
+
+def test_a_run_is_shown_again_in_the_next_cell(monkeypatch) -> None:
+    import IPython
+    import ipywidgets
+    from IPython import display
+
+    shell = SimpleNamespace(execution_count=3, kernel=object())
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    shown: list[Any] = []
+    monkeypatch.setattr(display, "display", lambda *given, **_: shown.append(given))
+    panel = run_panel(ipywidgets.HTML(), make_manager())
+    panel.was_shown()
+    panel._ipython_display_()  # the value of the cell that has shown it
+    assert shown == []
+    panel.was_shown()
+    shell.execution_count += 1
+    panel._ipython_display_()
+    panel._ipython_display_()
+    assert len(shown) == 2
+    panel.close()
+
+
 def test_a_great_many_failures_stay_short() -> None:
     manager = make_manager(300, title="x" * 5000, explanation="long " * 3000)
     for shown in (fallback_html(manager), fallback_text(manager)):
@@ -133,6 +180,9 @@ def test_every_panel_has_the_fallback_beside_the_widget() -> None:
         assert "potental" in PlainChecker(data["text/html"]).text
         assert metadata == {}
         panel.close()
+        data, _ = panel._repr_mimebundle_()
+        assert set(data) == {"text/plain", "text/html"}
+        assert "potental" in PlainChecker(data["text/html"]).text
 
 
 CELL = """

@@ -149,6 +149,11 @@ def test_a_search_that_makes_no_sense_is_refused(viewer, log, text):
         viewer.search(log(b"x\n"), text)
 
 
+def test_a_search_for_half_a_character_is_refused(viewer, log):
+    with pytest.raises(UsageError, match="half a character"):
+        viewer.search(log(b"x\n"), "a\ud800")
+
+
 def test_a_huge_line_and_binary_data_are_shown_in_pieces(viewer, log):
     data = b"\x00\xff" * 500_000
     path = log(data)
