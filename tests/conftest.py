@@ -80,6 +80,8 @@ def check_part(part: str) -> None:
     pytest.skip(f"needs {part}: {problem}")
 
 
+# Before xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of one part, and those of one file, in one process; the longest first."""
     for item in items:

@@ -51,7 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
         self.close_connection = True
 
-    do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the library's names
+    do_POST = do_PATCH = _answer  # noqa: N815 - the library's names
+
+    def do_GET(self) -> None:
+        # A client that is made asks what the server can do; nothing is told in that.
+        self.send_error(404)
 
     def log_message(self, *_: Any) -> None:
         pass

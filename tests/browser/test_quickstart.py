@@ -54,7 +54,7 @@ def test_quickstart(lab: Lab, browser: Browser) -> None:
     for n_left in (1, 0):
         approve.first.click()
         expect(approve).to_have_count(n_left, timeout=RUN_LIMIT_MS)
-    chat.get_by_text("its job starts again.").wait_for()
+    chat.get_by_role("log").get_by_text("its job starts again.").wait_for()
     browser.run_cell(cells["passes"])
     rows = browser.cell(cells["passes"]).locator(".jp-OutputArea-output")
     rows.get_by_text(re.compile(r"run/momentum\.pickle +done")).wait_for()
