@@ -3,8 +3,9 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 EXTRAS := test,lint,docs,notebook
-# Two processes: more would not fit into the memory of a small machine with a browser in it.
-PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+# Two processes, each test file in one of them: more would not fit into the memory of a small
+# machine with a browser in it.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_ARGS ?=
 export VENV PYTHON EXTRAS
 

@@ -80,20 +80,9 @@ def check_part(part: str) -> None:
     pytest.skip(f"needs {part}: {problem}")
 
 
-# Before xdist's own, which reads the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one part, and those of one file, in one process; the longest first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_find_group(item)))
-    items.sort(key=lambda item: _find_group(item) not in PARTS)
-
-
-def _find_group(item: pytest.Item) -> str:
-    for part in PARTS:
-        if item.get_closest_marker(part) is not None or part in getattr(item, "fixturenames", ()):
-            return part
-    return item.nodeid.partition("::")[0]
+    """Begin with the tests that take longest, so that no process waits for them in the end."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(part) for part in PARTS))
 
 
 @pytest.hookimpl(tryfirst=True)
