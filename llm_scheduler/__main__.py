@@ -5,4 +5,9 @@ import sys
 from llm_scheduler.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # Python remembers a Ctrl-C that arrived while source text was executed (as every named
+    # tuple does at import), also one that was handled, and then "python -m" dies of SIGINT
+    # instead of returning the status. Only executing source text again makes it forget.
+    exec("")  # noqa: S102 - nothing is executed
+    sys.exit(status)

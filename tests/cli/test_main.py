@@ -98,6 +98,21 @@ def test_interrupt_is_130(
     assert capsys.readouterr().err == "Interrupted.\n"
 
 
+def test_an_interrupt_in_executed_source_is_130(cli_argv, cli_env, tmp_path) -> None:
+    """Python dies of SIGINT where a Ctrl-C meets source text, though it was handled."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import llm_scheduler.cli.main as module\n"
+        "def interrupted():\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        return 130\n"
+        "module.main = interrupted\n"
+    )
+    done = subprocess.run(cli_argv, env=cli_env | {"PYTHONPATH": str(tmp_path)}, check=False)
+    assert done.returncode == 130
+
+
 def test_a_closed_pipe_is_quiet(cli_argv, cli_env, make_log) -> None:
     log = make_log("name_error", "a.out")
     process = subprocess.Popen(
