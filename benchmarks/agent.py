@@ -20,13 +20,12 @@ import argparse
 import asyncio
 import gc
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +33,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.figures import report
+from benchmarks.model_process import running_model, serve
 from llm_scheduler.agent.agent import Agent
 from llm_scheduler.agent.events import Done, Event, TextDelta, ToolFinished, ToolStarted, Usage
 from llm_scheduler.agent.model_choice import make_models
@@ -43,7 +44,7 @@ from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.managers.assistant import Assistant
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.managers.store_facts import StoreFacts
-from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, repeat, say, tool
+from llm_scheduler.testing.scripted_model import call_tools, say, tool
 from llm_scheduler.tools.toolbox import Toolbox
 
 RATIO_LIMIT = 4.0
@@ -58,36 +59,15 @@ NameError: name 'spectrun' is not defined
 """
 
 
-def serve() -> None:
-    """Answer every conversation alike until standard input ends."""
-
-    def step(request: Any) -> Any:
-        if request.messages[-1]["role"] == "tool":
-            return say(ANSWER)
-        return call_tools(
-            tool("read_file", path="model.py"),
-            tool("list_files", path="."),
-            tool("search_files", text="spectrun"),
-        )
-
-    with ScriptedModel() as model:
-        model.script(repeat(step))
-        print(model.base_url, flush=True)
-        sys.stdin.read()
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Run the scripted model in a process of its own; gives its address."""
-    command = [sys.executable, __file__, "--serve"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.communicate()
+def answer_alike(request: Any) -> Any:
+    """Answer every conversation alike."""
+    if request.messages[-1]["role"] == "tool":
+        return say(ANSWER)
+    return call_tools(
+        tool("read_file", path="model.py"),
+        tool("list_files", path="."),
+        tool("search_files", text="spectrun"),
+    )
 
 
 def make_run(folder: Path) -> tuple[StoreFacts, Path]:
@@ -213,14 +193,6 @@ async def time_together(turn: Turn, n_threads: int) -> float:
     return time.perf_counter() - begin
 
 
-def report(name: str, value: float, limit: float, unit: str = "") -> bool:
-    """Print a figure beside its limit; tell whether it is within."""
-    ok = value <= limit
-    told = "ok" if ok else "NOT REACHED"
-    print(f"{name:<58} {value:8.2f}{unit:<3} (<= {limit:g}; ratio {value / limit:.2f}) {told}")
-    return ok
-
-
 async def measure(base_url: str, folder: Path, n_turns: int, n_rounds: int, n_threads: int) -> bool:
     """Measure and print everything; tell whether all limits hold."""
     settings = LLMSettings(
@@ -241,7 +213,7 @@ async def measure(base_url: str, folder: Path, n_turns: int, n_rounds: int, n_th
         added_ms = median_ms(pairs, lambda p: p.ours - p.bare)
         within = [
             report("time of a turn / bare's", ours_ms / bare_ms, RATIO_LIMIT),
-            report("added to a turn", added_ms, ADDED_LIMIT_S * 1e3, " ms"),
+            report("added to a turn", added_ms, ADDED_LIMIT_S * 1e3, "ms"),
         ]
         together = {name: await time_together(turn, n_threads) for name, turn in turns.items()}
         print(f"{n_threads} threads at once, all ended and whole: bare {together['bare']:.2f} s, "
@@ -267,12 +239,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.serve:
-        serve()
+        serve(answer_alike)
         return 0
     warnings.simplefilter("ignore")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        base_url = stack.enter_context(server())
+        base_url = stack.enter_context(running_model(__file__))
         ok = asyncio.run(measure(base_url, folder, args.turns, args.rounds, args.threads))
     return 0 if ok else 1
 

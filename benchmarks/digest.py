@@ -24,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.figures import report
 from llm_scheduler.logs.engines import make_expressions
 
 GREP_SHARE = 1.0
@@ -147,16 +148,6 @@ def digest_in_child(path: Path, small: Path, engine: str = "hyperscan") -> dict[
     return best
 
 
-def report(name: str, value: float, limit: float, unit: str, *, at_most: bool = True) -> bool:
-    """Print a figure beside its limit."""
-    good = value <= limit if at_most else value >= limit
-    sign = "<=" if at_most else ">="
-    verdict = "ok" if good else "NOT REACHED"
-    ratio = value / limit
-    print(f"{name:<48} {value:9.2f} {unit:<6} ({sign} {limit:g}; ratio {ratio:.2f}) {verdict}")
-    return good
-
-
 def measure_log(
     folder: Path, name: str, n_bytes: int, *, noisy: bool = False
 ) -> Iterator[tuple[bool, float]]:
@@ -171,7 +162,7 @@ def measure_log(
         got = digest_in_child(path, small, engine)
         rate = size_mb / got["took_s"]
         print(f"{name}, {engine}: {got['took_s']:.2f} s, {rate:.0f} MB/s")
-        good = report(f"{name}, {engine}: time / grep's", got["took_s"] / grep_s, share, "")
+        good = report(f"{name}, {engine}: time / grep's", got["took_s"] / grep_s, share)
         good &= report(
             f"{name}, {engine}: growth of memory", got["growth_mb"], MEMORY_LIMIT_MB, "MB"
         )
@@ -212,7 +203,7 @@ def measure_small_logs(paths: list[Path]) -> bool:
         times.append(time.process_time() - begin)
     rate = len(paths) / min(times)
     name = f"{len(paths)} logs of {size:.0f} bytes, one core"
-    return report(name, rate, SMALL_RATE, "logs/s", at_most=False)
+    return report(name, rate, SMALL_RATE, "logs/s", relation=">=")
 
 
 def measure_drain(rate_mb: float) -> bool:
@@ -230,7 +221,7 @@ def measure_drain(rate_mb: float) -> bool:
         miner.add_log_message(line)
     drain_mb = DRAIN_BYTES / 1e6 / (time.perf_counter() - begin)
     print(f"drain3: {drain_mb:.2f} MB/s, on the first {DRAIN_BYTES / 1e6:.1f} MB of the same lines")
-    return report("throughput / drain3's", rate_mb / drain_mb, DRAIN_RATIO, "", at_most=False)
+    return report("throughput / drain3's", rate_mb / drain_mb, DRAIN_RATIO, relation=">=")
 
 
 def main() -> int:
@@ -260,9 +251,7 @@ def main() -> int:
                 results.append(good)
                 rates.append(rate)
         results.extend(good for good, _ in measure_log(folder, "noisy", NOISY_BYTES, noisy=True))
-        results.append(
-            report("rate of 5x / rate of 1x", rates[2] / rates[0], 0.75, "", at_most=False)
-        )
+        results.append(report("rate of 5x / rate of 1x", rates[2] / rates[0], 0.75, relation=">="))
         results.append(measure_drain(max(rates)))
     return 0 if all(results) else 1
 

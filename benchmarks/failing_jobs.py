@@ -1,4 +1,4 @@
-"""What the benchmarks of failing jobs share: the jobs, timed ticks, figures beside limits."""
+"""What the benchmarks of failing jobs share: the jobs, timed ticks, times from their logs."""
 
 from __future__ import annotations
 
@@ -72,13 +72,3 @@ def latencies(run: Any, explained: dict[str, float], without: Collection[str] = 
 def percentile(values: list[float], share: float) -> float:
     """Return the value that this share of sorted values does not exceed."""
     return values[min(len(values) - 1, int(share * len(values)))]
-
-
-def report(name: str, value: float, limit: float, unit: str, *, at_most: bool = True) -> bool:
-    """Print a figure beside its limit."""
-    good = value <= limit if at_most else value >= limit
-    sign = "<=" if at_most else ">="
-    ratio = value / limit
-    verdict = "ok" if good else "NOT REACHED"
-    print(f"{name:<58} {value:8.3f} {unit:<2} ({sign} {limit:g}; ratio {ratio:.2f}) {verdict}")
-    return good

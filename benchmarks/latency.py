@@ -34,8 +34,8 @@ from benchmarks.failing_jobs import (
     latencies,
     make_script,
     percentile,
-    report,
 )
+from benchmarks.figures import report
 from benchmarks.latency_models import measure_models
 from llm_scheduler.engine.live_queue import read_live_queue
 from tests import slurm_cluster
@@ -70,9 +70,8 @@ def measure_local_latency(folder: Path, n: int) -> bool:
     scripts = [make_script(i, before=f"sleep {0.2 * (i % 5):.1f}") for i in range(n)]
     run = make_run(folder, scripts)
     found = latencies(run, asyncio.run(explain_all(run, n)))
-    return report(
-        f"local: exit to diagnosis, 95 % of {n} jobs", percentile(found, 0.95), LIMIT_S, "s"
-    )
+    name = f"local: exit to diagnosis, 95 % of {n} jobs"
+    return report(name, percentile(found, 0.95), LIMIT_S, "s", digits=3)
 
 
 def measure_slurm_latency(folder: Path, n: int) -> bool:
@@ -88,7 +87,7 @@ def measure_slurm_latency(folder: Path, n: int) -> bool:
     )
     found = latencies(run, asyncio.run(explain_all(run, n)))
     name = f"Slurm: exit to diagnosis, 95 % of {n} jobs, poll {SLURM_INTERVAL_S:g} s"
-    return report(name, percentile(found, 0.95), SLURM_INTERVAL_S + LIMIT_S, "s")
+    return report(name, percentile(found, 0.95), SLURM_INTERVAL_S + LIMIT_S, "s", digits=3)
 
 
 class LateScheduler(ScriptScheduler):
@@ -140,14 +139,11 @@ def measure_burst(folder: Path, n: int) -> bool:
     took_s = asyncio.run(go())
     groups = run.llm_manager.groups()
     print(f"burst: {n} failures explained in {took_s:.1f} s")
-    good = report(
-        f"burst: groups of {n} failures with {len(CAUSES)} causes", len(groups), len(CAUSES), ""
-    )
+    name = f"burst: groups of {n} failures with {len(CAUSES)} causes"
+    good = report(name, len(groups), len(CAUSES), digits=3)
     good &= len(groups) == len(CAUSES)
-    return (
-        report("burst: longest tick of the event loop", max(ticks.wall_s), TICK_LIMIT_S, "s")
-        and good
-    )
+    name = "burst: longest tick of the event loop"
+    return report(name, max(ticks.wall_s), TICK_LIMIT_S, "s", digits=3) and good
 
 
 def time_starts(folder: Path, n: int, *, ours: bool, slurm: bool) -> float:
@@ -206,7 +202,7 @@ def measure_starts(folder: Path, n: int, *, slurm: bool, rounds: int = 9) -> boo
     ratio = statistics.median(times[False]) / statistics.median(times[True])
     where = "Slurm" if slurm else "local"
     name = f"{where}: rate of {n} job starts / plain engine's"
-    return report(name, ratio, START_LIMIT, "", at_most=False)
+    return report(name, ratio, START_LIMIT, relation=">=", digits=3)
 
 
 def main() -> int:

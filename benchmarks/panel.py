@@ -16,17 +16,16 @@ import importlib.util
 import json
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.figures import report
+from benchmarks.model_process import running_model, serve
 from benchmarks.panel_kernel import (
     FIRST_TOKENS,
     LAST_WORD,
@@ -36,7 +35,7 @@ from benchmarks.panel_kernel import (
     make_answer,
 )
 from benchmarks.panel_page import COUNT_BYTES, Stream, wait_for_end, watch
-from llm_scheduler.testing.scripted_model import ScriptedModel, repeat, say, slow
+from llm_scheduler.testing.scripted_model import say, slow
 from tests.browser.lab import Browser, Lab, open_browser, running_chromium, running_lab
 from tests.conftest import find_chromium
 
@@ -61,43 +60,13 @@ from benchmarks import panel_kernel
 PANEL = "panel_kernel.start_panel({base_url!r}, {n_threads}, {n_messages})"
 
 
-def serve() -> None:
-    """Answer ``say NAME TOKENS`` in any conversation until standard input ends."""
-
-    def step(request: Any) -> Any:
-        said = re.fullmatch(r"say (\w+) (\d+)", str(request.messages[-1]["content"]))
-        assert said is not None
-        name, n_tokens = said.groups()
-        answer = make_answer(name, int(n_tokens))
-        return slow(say(answer), 1 / TOKENS_PER_S, piece_chars=TOKEN_CHARS)
-
-    model = ScriptedModel()
-    model.script(repeat(step))
-    print(model.base_url, flush=True)
-    sys.stdin.read()
-    model.close()
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Run the scripted model in a process of its own; gives its address."""
-    command = [sys.executable, __file__, "--serve"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.communicate()
-
-
-def report(name: str, value: float, limit: float, unit: str) -> bool:
-    """Print a figure beside its limit; tell whether it is below."""
-    ok = value < limit
-    told = "ok" if ok else "NOT REACHED"
-    print(f"{name:<58} {value:8.2f} {unit:<3} (< {limit:g}; ratio {value / limit:.2f}) {told}")
-    return ok
+def answer_tokens(request: Any) -> Any:
+    """Answer ``say NAME TOKENS`` in any conversation."""
+    said = re.fullmatch(r"say (\w+) (\d+)", str(request.messages[-1]["content"]))
+    assert said is not None
+    name, n_tokens = said.groups()
+    answer = make_answer(name, int(n_tokens))
+    return slow(say(answer), 1 / TOKENS_PER_S, piece_chars=TOKEN_CHARS)
 
 
 @dataclass
@@ -115,13 +84,11 @@ class Bench:
 
     def check(self, name: str, value: float, limit: float, unit: str) -> None:
         """Report a figure and keep whether its limit holds."""
-        self.results.append(report(name, value, limit, unit))
+        self.results.append(report(name, value, limit, unit, relation="<"))
 
     def check_whole(self, name: str, n_lost: int) -> None:
         """Report whether all of an answer is there."""
-        told = "ok" if n_lost == 0 else "NOT REACHED"
-        print(f"{name:<58} {n_lost:8d}     (<= 0) {told}")
-        self.results.append(n_lost == 0)
+        self.results.append(report(name, n_lost, 0, digits=0))
 
     def first_delay_ms(self, stream: Stream) -> float:
         """Return how long the first token took from the kernel to the screen."""
@@ -227,7 +194,7 @@ def tell_stream(bench: Bench, name: str, n_tokens: int, label: str) -> None:
 
 def measure_panel(bench: Bench, n_tokens: int, n_messages: int) -> None:
     """Measure the panel itself."""
-    with server() as base_url:
+    with running_model(__file__) as base_url:
         page = bench.page
         page.add_init_script("addEventListener('click', () => { clickedAt = Date.now(); }, true)")
         bench.start(
@@ -307,7 +274,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.serve:
-        serve()
+        serve(answer_tokens)
         return 0
     path = find_chromium()
     if path is None or importlib.util.find_spec("playwright") is None:

@@ -73,12 +73,6 @@ class Stream:
         ordered = sorted(self.frames_ms)
         return ordered[int(0.95 * (len(ordered) - 1))] if ordered else 0.0
 
-    @property
-    def slow_share(self) -> float:
-        """The part of the time that is in frames of more than 50 ms."""
-        total = sum(self.frames_ms) or 1.0
-        return sum(ms for ms in self.frames_ms if ms > 50) / total
-
 
 def watch(page: Any, selector: str, first_word: str, last_word: str) -> None:
     """Begin to look for an answer in the last element that fits."""

@@ -33,6 +33,8 @@ Mode = Literal["read-only", "approve", "yolo"]
 
 _LONGEST_SHOWN = 20
 """Keys are longer; a value that long is not repeated in an error."""
+_KEY_VARIABLE = re.compile(r"(?:^|_)(?:API_?KEY|ACCESS_KEY|SECRET_KEY|TOKEN)$", re.IGNORECASE)
+"""Variables such as ``OPENAI_API_KEY``, ``AWS_SECRET_ACCESS_KEY`` and ``HF_TOKEN``."""
 _LIKE_A_KEY = re.compile(r"(?:sk-|AIza|gsk_|xai-|hf_)[\w-]{16,}")
 
 
@@ -181,6 +183,12 @@ def own_places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]
             key_files.append(_read_file(folder / "config.toml").get("api_key_file"))
     found += [_expand(Path(file)) for file in key_files if isinstance(file, str) and file]
     return tuple(found)
+
+
+def environment_keys(environment: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Return what the variables hold that are named like keys of any server."""
+    env = os.environ if environment is None else environment
+    return frozenset(value.strip() for name, value in env.items() if _KEY_VARIABLE.search(name))
 
 
 def read_key(path: Path) -> str:

@@ -210,6 +210,7 @@ export class ApprovalCard {
       buttons.push(this.act("Edit", () => {
         states.startEdit(this.id);
         this.actions.querySelector("textarea")?.focus();
+        this.actions.scrollIntoView?.({ block: "nearest" }); // with the buttons below the text
       }));
     }
     this.actions.replaceChildren(...buttons);
@@ -246,9 +247,7 @@ export class ApprovalCard {
     this.actions.replaceChildren(
       input,
       this.act("Reject", reject, { class: "lm-danger" }),
-      this.act("Cancel", () => {
-        this.stopWriting();
-      }, { class: "lm-quiet" }),
+      this.act("Cancel", () => { this.stopWriting(); }, { class: "lm-quiet" }),
     );
   }
 
@@ -282,9 +281,7 @@ export class ApprovalCard {
     this.actions.replaceChildren(
       area,
       this.act("Approve my version", approve, { class: "lm-primary" }),
-      this.act("Cancel", () => {
-        this.stopWriting();
-      }, { class: "lm-quiet" }),
+      this.act("Cancel", () => { this.stopWriting(); }, { class: "lm-quiet" }),
       h("span", { class: "lm-soft" }, "Ctrl+Enter approves, Esc cancels"),
     );
   }

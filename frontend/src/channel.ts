@@ -35,6 +35,8 @@ interface Waiting {
   reject(error: RequestError): void;
 }
 
+const UNREACHED = "The kernel can't be reached. Start it and run the cell again to go on.";
+
 /** Sends requests and hands each reply to the one who asked. */
 export class Channel {
   // Another view of the same widget gets the same replies; its ids differ.
@@ -56,10 +58,9 @@ export class Channel {
       this.onWaiting(this.waiting.size);
       try {
         this.send({ ...body, request_id: requestId }, requestId, FIRST_REPEAT_MS);
-      } catch (error) {
-        this.settle(requestId)?.reject(
-          new RequestError(`The kernel can't be reached: ${String(error)}`),
-        );
+      } catch {
+        // Jupyter's own words are about its sockets.
+        this.settle(requestId)?.reject(new RequestError(UNREACHED));
       }
     });
   }

@@ -115,12 +115,12 @@ export class Completion {
     }
     // The user may have gone on writing meanwhile.
     if (asked !== this.asked || this.current()?.word !== word) return;
-    const { choices } = data;
+    const { choices, about } = data;
     const texts = Array.isArray(choices) ? choices.filter((choice) => typeof choice === "string") : [];
-    this.open(texts.slice(0, MAX_SHOWN));
+    this.open(texts.slice(0, MAX_SHOWN), { ...(about as Record<string, unknown> | undefined) });
   }
 
-  private open(choices: string[]): void {
+  private open(choices: string[], about: Record<string, unknown>): void {
     this.choices = choices;
     if (!choices.length) {
       this.close();
@@ -135,6 +135,7 @@ export class Completion {
             on: { click: () => { this.accept(choice); } },
           },
           choice,
+          typeof about[choice] === "string" && h("span", { class: "lm-soft" }, ` ${about[choice]}`),
         ),
       ),
     );

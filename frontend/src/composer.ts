@@ -8,6 +8,8 @@ import type { Shell } from "./shell";
 import { messageOf, type Store } from "./store";
 
 const MAX_HEIGHT_PX = 220;
+// Of a text this long the page need not find out by seconds of layout that it is higher.
+const SURELY_HIGH_CHARS = 20_000;
 // A reply that takes longer is waiting for a cell to end.
 const SLOW_MS = 1500;
 
@@ -78,14 +80,13 @@ export class Composer {
       frame,
       h("div", { class: "lm-status" }, this.facts, this.hint),
     );
-    acceptDrops(frame, (text) => { this.insert(text); });
     this.box.addEventListener("keydown", (event) => { this.handleKey(event); });
     this.box.addEventListener("input", () => {
       this.recalled = 0;
       this.keepDraft();
       this.fit();
     });
-    this.stops = this.subscribe();
+    this.stops = [acceptDrops(frame, (text) => { this.insert(text); }), ...this.subscribe()];
     this.restoreDraft();
     this.paint();
   }
@@ -224,8 +225,12 @@ export class Composer {
   // -- drawing ---------------------------------------------------------------------
 
   private fit(): void {
-    this.box.style.height = "auto";
-    this.box.style.height = `${String(Math.min(this.box.scrollHeight, MAX_HEIGHT_PX))}px`;
+    let height = MAX_HEIGHT_PX;
+    if (this.box.value.length < SURELY_HIGH_CHARS) {
+      this.box.style.height = "auto";
+      height = Math.min(this.box.scrollHeight, height);
+    }
+    this.box.style.height = `${String(height)}px`;
   }
 
   private paint(): void {

@@ -1,6 +1,6 @@
 // Why the jobs of a group failed, with the lines that prove it and what can be done.
 
-import { button, counted, freshId, h, visibleName } from "./dom";
+import { button, counted, freshId, h, visibleName, withCode } from "./dom";
 import { GROUP_STATES } from "./groups";
 import { renderMarkdown } from "./markdown";
 import type { Shell } from "./shell";
@@ -71,7 +71,7 @@ export class DiagnosisPane {
     return h(
       "header",
       { class: "lm-diagnosis-head" },
-      h("h3", { attr: { id: this.titleId } }, diagnosis.title || group.title),
+      h("h3", { attr: { id: this.titleId } }, ...withCode(diagnosis.title || group.title)),
       h(
         "p",
         { class: "lm-diagnosis-facts lm-soft" },
@@ -165,10 +165,10 @@ function remediesOf(remedies: RemedyView[]): HTMLElement[] {
         ? h(
             "details",
             { data: { name: `remedy ${remedy.summary}` } },
-            h("summary", {}, remedy.summary),
+            h("summary", {}, ...withCode(remedy.summary)),
             renderMarkdown(remedy.details),
           )
-        : remedy.summary,
+        : h("span", {}, ...withCode(remedy.summary)),
     ),
   );
   return [h("h4", {}, "What can be done"), h("ol", { class: "lm-remedies" }, ...entries)];

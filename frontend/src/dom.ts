@@ -67,6 +67,11 @@ export function visibleName(name: string): string {
   );
 }
 
+/** A line in which what stands between backticks is code. */
+export function withCode(text: string): (HTMLElement | string)[] {
+  return text.split(/`([^`]+)`/).map((part, at) => (at % 2 ? h("code", {}, part) : part));
+}
+
 let lastId = 0;
 
 /** An id for `aria-labelledby` and the like that no other element of the page has. */

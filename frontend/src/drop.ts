@@ -7,7 +7,7 @@ const ANSI = /\u001b\[[0-9;]*[A-Za-z]/g;
 
 /** JupyterLab's own kind of drag, which moves cells (Lumino's `Drag.Event`). */
 interface CellDrag extends Event {
-  mimeData: { getData(mime: string): unknown; hasData(mime: string): boolean };
+  mimeData: { getData(mime: string): unknown };
   dropAction: string;
 }
 
@@ -43,8 +43,8 @@ function joined(source: unknown): string {
   return typeof source === "string" ? source : "";
 }
 
-/** Let texts be dropped on `zone`; each is handed to `insert`. */
-export function acceptDrops(zone: HTMLElement, insert: (text: string) => void): void {
+/** Let texts be dropped on `zone`; each is handed to `insert`. Returns what ends it. */
+export function acceptDrops(zone: HTMLElement, insert: (text: string) => void): () => void {
   const mark = (isOver: boolean) => { zone.classList.toggle("lm-drop", isOver); };
   zone.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("text/plain")) return;
@@ -61,36 +61,36 @@ export function acceptDrops(zone: HTMLElement, insert: (text: string) => void): 
     event.stopPropagation();
     insert(droppedText(text));
   });
-  acceptCells(zone, insert, mark);
+  return acceptCells(zone, insert, mark);
 }
 
+/** Take cells before the notebook does, which is around the zone and sees them on their way in. */
 function acceptCells(
   zone: HTMLElement,
   insert: (text: string) => void,
   mark: (isOver: boolean) => void,
-): void {
-  const cellsOf = (event: Event): string => {
-    const { mimeData } = event as CellDrag;
-    const cells = mimeData.getData("application/vnd.jupyter.cells");
-    const text = cells ? cellText(cells) : mimeData.getData("text/plain");
-    return typeof text === "string" ? text : "";
-  };
+): () => void {
+  const stop = new AbortController();
   const take = (event: Event): void => {
+    if (!zone.contains(event.target as Node)) return;
+    const isDrop = event.type === "lm-drop";
+    const text = event.type === "lm-dragleave" ? "" : draggedText(event as CellDrag);
+    mark(text !== "" && !isDrop);
+    // A file or a tab that is dragged over it is none of its business.
+    if (!text) return;
     event.preventDefault();
     event.stopPropagation();
     (event as CellDrag).dropAction = "copy";
+    if (isDrop) insert(droppedText(text));
   };
-  zone.addEventListener("lm-dragenter", (event) => {
-    take(event);
-    mark(true);
-  });
-  zone.addEventListener("lm-dragover", take);
-  zone.addEventListener("lm-dragleave", () => { mark(false); });
-  zone.addEventListener("lm-drop", (event) => {
-    mark(false);
-    const text = cellsOf(event);
-    if (!text) return;
-    take(event);
-    insert(droppedText(text));
-  });
+  for (const step of ["dragenter", "dragover", "dragleave", "drop"]) {
+    document.addEventListener(`lm-${step}`, take, { capture: true, signal: stop.signal });
+  }
+  return () => { stop.abort(); };
+}
+
+function draggedText({ mimeData }: CellDrag): string {
+  const cells = mimeData.getData("application/vnd.jupyter.cells");
+  const text = cells ? cellText(cells) : mimeData.getData("text/plain");
+  return typeof text === "string" ? text : "";
 }

@@ -1,6 +1,6 @@
 // The failure groups, with filters by state and by text.
 
-import { button, counted, h, visibleName } from "./dom";
+import { button, counted, h, visibleName, withCode } from "./dom";
 import type { Shell } from "./shell";
 import type { Store } from "./store";
 import type { GroupState, GroupView } from "./wire";
@@ -166,11 +166,13 @@ export class GroupList {
 }
 
 function rowContent(group: GroupView): HTMLElement[] {
-  const learners = group.learners.slice(0, 3).map(visibleName).join(", ");
+  // The list is narrow; the folders, which are often the same, are with the diagnosis.
+  const names = group.learners.slice(0, 3).map((name) => visibleName(name.replace(/.*\//s, "")));
+  const learners = names.join(", ");
   const more = group.learners.length > 3 ? " …" : "";
   const times = `${group.count.toLocaleString("en")}×`;
   return [
-    h("span", { class: "lm-group-title" }, group.title),
+    h("span", { class: "lm-group-title" }, ...withCode(group.title)),
     h("span", { class: "lm-group-count", title: counted(group.count, "failure") }, times),
     h(
       "span",

@@ -79,7 +79,7 @@ export function escapeHtml(text: string): string {
 }
 
 // Formulas are shown as they are written; `_` and `*` in them are no emphasis.
-const INLINE_MATH = /^(?:\$(?![\s$])(?:[^$\n\\]|\\.){0,400}?(?<!\s)\$(?!\d)|\\\([^\n]{0,400}?\\\))/;
+const INLINE_MATH = /^(?:\$\$[^$\n]{1,400}\$\$|\$(?![\s$])(?:[^$\n\\]|\\.){0,400}?(?<!\s)\$(?!\d)|\\\([^\n]{0,400}?\\\))/;
 const BLOCK_MATH = /^(?:\$\$[^$]{1,4000}\$\$|\\\[[^]{1,4000}?\\\])(?:\n+|$)/;
 
 const inlineMath: TokenizerAndRendererExtension = {
@@ -218,6 +218,8 @@ function plainBlock(text: string): Token {
 function paintedBlock(token: Token): HTMLElement {
   const element = document.createElement("div");
   element.className = "lm-block";
+  // Hebrew and Arabic begin at the right, their lists' marks too.
+  element.dir = "auto";
   let html: string;
   try {
     html = marked.parser([token]);

@@ -99,6 +99,7 @@ export class Panel implements Shell {
   }
 
   draft(text: string): void {
+    this.closeNarrowSide();
     if (text) this.composer.insert(text);
     this.composer.box.focus();
   }
@@ -189,10 +190,12 @@ export class Panel implements Shell {
     this.paintSide();
   }
 
-  private closeNarrowSide(): void {
-    if (!this.root.classList.contains("lm-side-open")) return;
+  /** Show what the side covers where there is little room; true when it did. */
+  private closeNarrowSide(): boolean {
+    if (!this.root.classList.contains("lm-side-open")) return false;
     this.root.classList.remove("lm-side-open");
     this.paintSide();
+    return true;
   }
 
   /** The side is hidden where it has no room, and its button says so. */
@@ -216,6 +219,7 @@ export class Panel implements Shell {
   private handleKey(event: KeyboardEvent): void {
     if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
     if (this.composer.stopTurn()) event.preventDefault();
+    else if (this.closeNarrowSide()) this.sideButton.focus();
   }
 
   private announceEnd(threadId: string): void {

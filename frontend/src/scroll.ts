@@ -26,9 +26,10 @@ export class ScrollKeeper {
       "scroll",
       () => {
         // Entries may have grown since the scroll that this event tells of: only a move
-        // upwards is the reader's wish to leave the end.
-        if (this.distance() < NEAR_PX) this.setAtEnd(true);
-        else if (frame.scrollTop < this.lastTop - 1) this.setAtEnd(false);
+        // upwards is the reader's wish to leave the end, however small it is.
+        const isUp = frame.scrollTop < this.lastTop - 1;
+        if (this.distance() < (isUp ? 2 : NEAR_PX)) this.setAtEnd(true);
+        else if (isUp) this.setAtEnd(false);
         this.lastTop = frame.scrollTop;
         if (frame.scrollTop < 200) onTop();
       },
@@ -42,7 +43,7 @@ export class ScrollKeeper {
       typeof ResizeObserver === "undefined"
         ? null
         : new ResizeObserver(() => {
-            if (this.isAtEnd) this.frame.scrollTop = this.frame.scrollHeight;
+            if (this.isAtEnd) this.lastTop = this.jump(this.frame.scrollHeight);
             else this.setAtEnd(this.distance() < 2);
           });
     this.observer?.observe(content);
@@ -60,8 +61,7 @@ export class ScrollKeeper {
   }
 
   goToTop(): void {
-    this.setAtEnd(false);
-    this.frame.scrollTop = 0;
+    this.restore(0);
   }
 
   /** Where the reader is, to come back to. */
@@ -75,7 +75,9 @@ export class ScrollKeeper {
       return;
     }
     this.setAtEnd(false);
-    this.frame.scrollTop = position;
+    this.jump(position);
+    // Its event is a move away from the end, also where that is near.
+    this.lastTop = Infinity;
   }
 
   /** Do something that adds entries at the top; what is seen stays where it is. */
@@ -87,6 +89,11 @@ export class ScrollKeeper {
 
   dispose(): void {
     this.observer?.disconnect();
+  }
+
+  private jump(top: number): number {
+    this.frame.scrollTop = top;
+    return this.frame.scrollTop;
   }
 
   private distance(): number {

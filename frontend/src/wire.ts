@@ -341,7 +341,7 @@ export interface SearchLog {
   backwards?: boolean;
 }
 
-/** Complete ``@job``, ``@file`` or ``/command``; the reply holds ``choices``: texts. */
+/** Complete ``@job``, ``@file`` or ``/command``; the reply holds ``choices`` and ``about``. */
 export interface Complete {
   request_id: string;
   type: "complete";

@@ -35,6 +35,16 @@ const isBusy = (card: HTMLElement): boolean => card.getAttribute("aria-busy") ==
 const outcome = (card: HTMLElement): string | null | undefined =>
   card.querySelector(".lm-card-outcome")?.textContent;
 
+/** Clicks Edit and writes into the box, which is returned. */
+function edited(card: HTMLElement, text: string): HTMLTextAreaElement {
+  buttonOf(card, "Edit").click();
+  const area = card.querySelector("textarea");
+  if (!area) throw new Error("nothing to edit");
+  area.value = text;
+  area.dispatchEvent(new Event("input"));
+  return area;
+}
+
 test("a card says what, where, why, how risky, and shows the diff", () => {
   const { card } = opened(approval("a", { targets: ["/r/<b>x.py"], reason: "<i>why</i>" }));
   const text = card("a").textContent;
@@ -164,13 +174,20 @@ test("edit, then approve; Escape gives the choices back", () => {
   expect(model.last("decide")).toMatchObject({ decision: "edit", text: "x = 2\n" });
 });
 
+test("the text to edit comes into view together with its buttons", () => {
+  const seen: Element[] = [];
+  Element.prototype.scrollIntoView = function (this: Element) { seen.push(this); };
+  const { card } = opened(approval("a", { can_edit: true, text: "x = 1\n" }));
+  vi.advanceTimersByTime(400);
+  buttonOf(card("a"), "Edit").click();
+  expect(seen.at(-1)?.querySelector("textarea")).toBe(document.activeElement);
+  expect(seen.at(-1)?.textContent).toContain("Approve my version");
+  Reflect.deleteProperty(Element.prototype, "scrollIntoView");
+});
+
 test("what was being written when it was decided elsewhere is not lost", () => {
   const { card, told } = opened(approval("a", { can_edit: true, text: "theirs" }));
-  buttonOf(card("a"), "Edit").click();
-  const area = card("a").querySelector("textarea");
-  if (!area) throw new Error("no box");
-  area.value = "mine <b>";
-  area.dispatchEvent(new Event("input"));
+  edited(card("a"), "mine <b>");
   told(approval("a", { status: "rejected", text: "theirs", message: "in the terminal" }));
   expect(card("a").querySelector("textarea")).toBeNull();
   expect(outcome(card("a"))).toContain("You rejected this: in the terminal");
@@ -181,11 +198,7 @@ test.each(["void", "refused", "done by another"])(
   "a text that is on its way is not lost when it is %s",
   async (how) => {
     const { model, card, told } = opened(approval("a", { can_edit: true, text: "theirs" }));
-    buttonOf(card("a"), "Edit").click();
-    const area = card("a").querySelector("textarea");
-    if (!area) throw new Error("no box");
-    area.value = "mine";
-    area.dispatchEvent(new Event("input"));
+    edited(card("a"), "mine");
     buttonOf(card("a"), "Approve my version").click();
     const status = { void: "void", refused: "rejected", "done by another": "done" }[how] as "void";
     told(approval("a", { status, text: "theirs" }));
@@ -197,11 +210,7 @@ test.each(["void", "refused", "done by another"])(
 
 test("a text that was carried out is not shown as lost", async () => {
   const { model, card, told } = opened(approval("a", { can_edit: true, text: "theirs" }));
-  buttonOf(card("a"), "Edit").click();
-  const area = card("a").querySelector("textarea");
-  if (!area) throw new Error("no box");
-  area.value = "mine";
-  area.dispatchEvent(new Event("input"));
+  edited(card("a"), "mine");
   buttonOf(card("a"), "Approve my version").click();
   told(approval("a", { status: "approved", text: "mine" }));
   told(approval("a", { status: "done", text: "mine" }));
@@ -215,11 +224,7 @@ test("what can't be edited has no Edit", () => {
 
 test("what is being written survives news about other changes and a refusal", async () => {
   const { model, card, told } = opened(approval("a", { can_edit: true, text: "x" }), approval("b"));
-  buttonOf(card("a"), "Edit").click();
-  const area = card("a").querySelector("textarea");
-  if (!area) throw new Error("nothing to edit");
-  area.value = "mine";
-  area.dispatchEvent(new Event("input"));
+  const area = edited(card("a"), "mine");
   told(approval("b", { status: "rejected" }));
   expect(card("a").querySelector("textarea")).toBe(area);
   buttonOf(card("a"), "Approve my version").click();

@@ -192,10 +192,10 @@ test("a kernel that does not answer is said to be busy, and that it is gone", as
 
 // -- completion ----------------------------------------------------------------------
 
-async function complete(text: string, choices: string[]): Promise<HTMLElement[]> {
+async function complete(text: string, choices: string[], about = {}): Promise<HTMLElement[]> {
   write(text);
   await vi.advanceTimersByTimeAsync(100);
-  await model.reply(model.last("complete"), { choices });
+  await model.reply(model.last("complete"), { choices, about });
   return [...composer.element.querySelectorAll<HTMLElement>("[role=option]")];
 }
 
@@ -227,6 +227,14 @@ test("what is whole already is sent by Enter", async () => {
   await complete("/help", ["/help"]);
   press("Enter");
   expect(said).toEqual(["/help"]);
+});
+
+test("a command says what it does, and what it does is not put in", async () => {
+  const options = await complete("/", ["/help", "/jobs"], { "/help": "list <b>commands</b>", "/jobs": 3 });
+  expect(options.map((one) => one.textContent)).toEqual(["/help list <b>commands</b>", "/jobs"]);
+  expect(composer.element.querySelector("b")).toBeNull();
+  press("Tab");
+  expect(composer.box.value).toBe("/help ");
 });
 
 test("Esc closes the list and does not stop anything; it stays closed for the word", async () => {
@@ -271,17 +279,46 @@ test("a cell that failed gives its error, another its source", () => {
   expect(cellText("nonsense")).toBe("");
 });
 
-test("a cell dragged from the notebook is put into the box", () => {
-  const frame = composer.element.querySelector(".lm-box-frame");
-  const data: Record<string, unknown> = {
-    "application/vnd.jupyter.cells": [{ outputs: [{ output_type: "error", traceback: ["E", "F"] }] }],
-  };
-  const event = Object.assign(new Event("lm-drop", { bubbles: true, cancelable: true }), {
-    mimeData: { getData: (mime: string) => data[mime] },
+/** A drag of the notebook's own over an element; whether it was taken. */
+function dragCells(target: Element, step: string, mime: string, data: unknown): boolean {
+  const event = Object.assign(new Event(`lm-${step}`, { bubbles: true, cancelable: true }), {
+    mimeData: { getData: (wanted: string) => (wanted === mime ? data : undefined) },
     dropAction: "none",
   });
-  frame?.dispatchEvent(event);
-  expect(composer.box.value).toContain("E\nF");
-  expect(event.dropAction).toBe("copy");
-  expect(event.defaultPrevented).toBe(true);
+  target.dispatchEvent(event);
+  expect(event.dropAction).toBe(event.defaultPrevented ? "copy" : "none");
+  return event.defaultPrevented;
+}
+
+test("a cell dragged from the notebook is put into the box, and not moved by the notebook", () => {
+  const mime = "application/vnd.jupyter.cells";
+  const cells = [{ outputs: [{ output_type: "error", traceback: ["E", "F"] }] }];
+  // The notebook is around the panel, and listens before what is in it.
+  const notebook = document.createElement("div");
+  const seen = vi.fn();
+  for (const step of ["dragenter", "dragover", "drop"]) {
+    notebook.addEventListener(`lm-${step}`, seen, true);
+  }
+  document.body.append(notebook);
+  notebook.append(composer.element);
+  const frame = composer.box.parentElement;
+  const isMarked = () => frame?.classList.contains("lm-drop");
+
+  expect(dragCells(composer.box, "dragenter", mime, cells)).toBe(true);
+  expect(isMarked()).toBe(true);
+  expect(dragCells(composer.box, "dragleave", mime, cells)).toBe(false);
+  expect(isMarked()).toBe(false);
+  expect(dragCells(composer.box, "dragover", mime, cells)).toBe(true);
+  expect(dragCells(composer.box, "drop", mime, cells)).toBe(true);
+  expect(isMarked()).toBe(false);
+  expect(composer.box.value).toBe("```\nE\nF\n```\n");
+  expect(seen).not.toHaveBeenCalled();
+
+  // Beside the box the notebook moves its cells; files and tabs are nothing to insert.
+  expect(dragCells(notebook, "drop", mime, cells)).toBe(false);
+  expect(dragCells(composer.box, "drop", "application/vnd.lumino.widget-factory", {})).toBe(false);
+  composer.dispose();
+  expect(dragCells(composer.box, "drop", mime, cells)).toBe(false);
+  expect(seen).toHaveBeenCalledTimes(3);
+  expect(composer.box.value).toBe("```\nE\nF\n```\n");
 });

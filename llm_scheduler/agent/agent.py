@@ -238,7 +238,7 @@ class Agent:
 
     def rename(self, thread_id: str, title: str, *, may_make: bool = False) -> None:
         """Give a conversation another title; see `ThreadList.rename`."""
-        self._threads.rename(thread_id, title, may_make=may_make)
+        self._threads.rename(thread_id, hide(title, self._keys()), may_make=may_make)
 
     def begin(self, thread_id: str) -> None:
         """List a conversation in which nothing was said to the model yet."""
@@ -255,19 +255,29 @@ class Agent:
         """Load what a turn needs, which takes seconds; the first turn does so itself."""
         await self._loop.call(self._open())
 
-    async def take_back(self, thread_id: str, message_id: str) -> None:
+    async def take_back(self, thread_id: str, message_id: str, *, instead: str = "") -> None:
         """Forget a message and all after it; what was proposed there is rejected.
 
         Changes that were made stay, and can be undone.
+
+        Parameters
+        ----------
+        thread_id, message_id
+            Of the message.
+        instead
+            What will be said in its place: nothing is forgotten when the budget has no
+            room for a model's answer to it.
 
         Raises
         ------
         UsageError
             There is no such message.
+        BudgetSpent
+            The model can't be asked `instead`.
 
         """
         check_thread_id(thread_id)
-        await self._loop.call(self._turns.take_back(thread_id, message_id))
+        await self._loop.call(self._turns.take_back(thread_id, message_id, instead))
 
     async def delete(self, thread_id: str) -> None:
         """Forget a conversation; what it proposed and is not decided is rejected."""

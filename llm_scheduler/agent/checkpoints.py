@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from llm_scheduler.agent.threads import BUSY_TIMEOUT_S, COUNT_TOKENS, WAL_PAGES, connect
+from llm_scheduler.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,17 +73,28 @@ class PruningSaver(SqliteSaver):
 
     Parameters
     ----------
-    connection
-        Used for all of it.
-    tidying
-        A second one, with which the worker writes the log back.
+    path
+        The SQLite file.
+
+    Raises
+    ------
+    StoreError
+        Of every operation, too: the file can't be used.
 
     """
 
-    def __init__(self, connection: sqlite3.Connection, tidying: sqlite3.Connection) -> None:
-        super().__init__(connection)
-        self.setup()
-        self._tidying = tidying
+    def __init__(self, path: Path) -> None:
+        super().__init__(connect(path))
+        self._path = path
+        self._tidying = self.conn
+        try:
+            with self._translated():
+                self.setup()
+            self._tidying = connect(path)
+            """A second one, with which the worker writes the log back."""
+        except BaseException:
+            self.conn.close()
+            raise
         self._cursor: sqlite3.Cursor | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="llm-scheduler-threads")
         self._n_queued = 0
@@ -203,9 +215,9 @@ class PruningSaver(SqliteSaver):
                 await self._write_held(thread_id)
             if self._counts:
                 await self._do("", self._write_counts)
-        except sqlite3.Error:
+        except StoreError as exc:
             # What a step has done is in its checkpoint, for which its turn waits.
-            log.warning("what tasks have done can't be written", exc_info=True)
+            log.warning("what tasks have done can't be written: %s", exc)
 
     async def _write_held(self, thread_id: str) -> None:
         held = self._held.pop(thread_id, [])
@@ -224,15 +236,23 @@ class PruningSaver(SqliteSaver):
     # -- where it is done ------------------------------------------------------------
 
     async def _do(self, thread_id: str, function: Callable[..., T], *arguments: Any) -> T:
-        if not self._n_queued and thread_id not in self._large:
-            try:
-                return function(*arguments)
-            except sqlite3.OperationalError as exc:
-                if not _is_locked(exc):
-                    raise
-            finally:
-                self._tidy()
-        return await self._do_in_worker(self._do_patiently, function, *arguments)
+        with self._translated():
+            if not self._n_queued and thread_id not in self._large:
+                try:
+                    return function(*arguments)
+                except sqlite3.OperationalError as exc:
+                    if not _is_locked(exc):
+                        raise
+                finally:
+                    self._tidy()
+            return await self._do_in_worker(self._do_patiently, function, *arguments)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:  # a full disk, one that only lets read, a broken file
+            raise StoreError(f"{self._path} can't be used: {exc}") from exc
 
     async def _do_in_worker(self, function: Callable[..., T], *arguments: Any) -> T:
         done = asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
@@ -267,8 +287,8 @@ class PruningSaver(SqliteSaver):
     def _write_back(self) -> None:
         try:
             self._tidying.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
-        except sqlite3.Error:
-            log.warning("the log of conversations can't be written back", exc_info=True)
+        except sqlite3.Error as exc:
+            log.warning("the log of conversations can't be written back: %s", exc)
 
     # -- what is done ----------------------------------------------------------------
 
@@ -341,6 +361,6 @@ async def open_saver(path: Path) -> PruningSaver:
     """
 
     def make() -> PruningSaver:
-        return PruningSaver(connect(path), connect(path))
+        return PruningSaver(path)
 
     return await asyncio.to_thread(make)

@@ -313,20 +313,18 @@ class Conversations:
         find = partial(self._desk.for_call, thread_id)
         return await asyncio.to_thread(make_items, messages, find)
 
-    async def take_back(self, thread_id: str, message_id: str) -> set[str]:
+    async def take_back(self, thread_id: str, message_id: str, instead: str) -> set[str]:
         """Remove a message and all after it; returns the ids of the tool calls in them.
 
-        Raises
-        ------
-        UsageError
-            There is no such message.
-
+        See `Agent.take_back`.
         """
-        snapshot = await self._look(thread_id)
-        messages: list[BaseMessage] = list(snapshot.values.get("messages", ()))
+        messages = _messages(await self._look(thread_id))  # leftovers go with their step
         places = [i for i, message in enumerate(messages) if message.id == message_id]
         if not places:
             raise UsageError("This message is not in the conversation any more.")
+        if instead and self._has_model:
+            kept = [*messages[: places[0]], _human(instead)]
+            await asyncio.to_thread(self._calls.check_budget, kept, self._tools)
         gone = messages[places[0] :]
         # As if it came from outside: nothing that was about to happen goes on.
         await self._put(thread_id, [RemoveMessage(id=str(m.id)) for m in gone], as_node="__start__")

@@ -18,9 +18,10 @@ from llm_scheduler.agent.decider import Decider
 from llm_scheduler.agent.effects import Effects, Executor
 from llm_scheduler.agent.places import AgentFolder
 from llm_scheduler.agent.policy import Policy
+from llm_scheduler.agent.proposer import Proposer
 from llm_scheduler.agent.undo import Undoer
 from llm_scheduler.config import LLMSettings, Mode
-from llm_scheduler.errors import StoreError, ToolError, UsageError
+from llm_scheduler.errors import StoreError, UsageError
 from llm_scheduler.tools.change import PlannedChange, State
 
 __all__ = ["ApprovalDesk", "ChangeDetails", "Executor"]
@@ -64,11 +65,11 @@ class ApprovalDesk:
         *,
         on_step: Callable[[str], object] | None = None,
     ) -> None:
-        self._executor = executor
         self._policy = Policy(settings)
-        self._max_call_chars = 4 * settings.max_change_bytes
         self._effects = Effects(folder, executor, self._policy, on_step)
         self._table = self._effects.approvals
+        max_chars = 4 * settings.max_change_bytes
+        self._proposer = Proposer(self._effects, executor, self._policy, max_chars)
         self._decider = Decider(self._effects, executor, self._policy)
         self._undoer = Undoer(self._effects, executor)
 
@@ -142,18 +143,7 @@ class ApprovalDesk:
             must_ask=must_ask,
             replaces=tuple(replaces),
         )
-        if self._table.of_call(call.thread_id, call.call_id, call.signature) is None:
-            self._policy.check_writable()
-            if sum(len(str(value)) for value in arguments.values()) > self._max_call_chars:
-                raise ToolError("The arguments are too long. Make a smaller change.")
-            change = self._executor.plan(call.tool, call.arguments)
-            with self._effects.locked():
-                # Two that propose the same at the same time are one.
-                if self._table.of_call(call.thread_id, call.call_id, call.signature) is None:
-                    self._propose(call, change)
-        row = self._table.of_call(call.thread_id, call.call_id, call.signature)
-        assert row is not None
-        return self._settled(row)
+        return self._settled(self._proposer.propose(call))
 
     def _settled(self, row: Row) -> Approval:
         """Return an approval, and wait first while somebody is carrying it out."""
@@ -161,56 +151,6 @@ class ApprovalDesk:
             with self._effects.locked():
                 row = self._table.get(row.number)
         return row.as_approval()
-
-    def _propose(self, call: Call, change: PlannedChange) -> None:
-        effects, policy = self._effects, self._policy
-        tally = self._table.tally(call.thread_id, call.turn_id)
-        policy.check_proposal(change)
-        verdict = policy.judge(change, call.thread_id, call.turn_id, tally)
-        can_apply = self._executor.can_apply(change)
-        if verdict != "ask" and can_apply and self._executor.states_now(change) != change.before:
-            # Another call of this turn has changed it since this one was planned.
-            change = self._executor.plan(call.tool, call.arguments)
-            policy.check_proposal(change)
-        plan = effects.plans.pack(change)
-        words = self._table.was_rejected(call, plan)
-        if words is not None:
-            said = f" The user said: {words}" if words else ""
-            raise ToolError(
-                f"The user has rejected this change already.{said} Do not propose it again."
-            )
-        must_ask = call.must_ask or self._table.is_refused(call, plan)
-        effects.step("packed")
-        begun = None
-        with effects.database.transaction():
-            # Once more: packing takes a while, and the user may have switched the mode since.
-            policy.check_writable()
-            verdict = policy.judge(change, call.thread_id, call.turn_id, tally, must_ask=must_ask)
-            row = self._enter(call, plan)
-            if verdict != "ask":
-                effects.note_row("approve", row, by=verdict)
-                if can_apply:
-                    begun = effects.begin(row, verdict, plan)
-                else:
-                    self._table.set_status(row.number, "approved", by=verdict)
-            effects.step("proposing")
-        effects.step("proposed")
-        if begun is not None:
-            effects.carry_out(begun, change)
-
-    def _enter(self, call: Call, plan: bytes) -> Row:
-        """Write down a proposal; for a transaction."""
-        row = self._table.get(self._table.add(call, plan))
-        self._effects.note_row("proposed", row)
-        # One card for one change: else each would have to be decided.
-        replaced = [self._table.get(approval_id) for approval_id in call.replaces]
-        for earlier in {x.number: x for x in (*self._table.same_pending(row), *replaced)}.values():
-            if earlier.status != "pending":
-                continue
-            told = f"It was proposed again as ap-{row.number}."
-            self._table.set_status(earlier.number, "void", message=told, replaced_by=row.number)
-            self._effects.note_row("void", earlier, replaced_by=f"ap-{row.number}")
-        return row
 
     # -- questions ----------------------------------------------------------------
 

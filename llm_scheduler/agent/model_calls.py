@@ -49,7 +49,7 @@ from llm_scheduler.agent.summaries import (
     summary_request,
 )
 from llm_scheduler.agent.turns import Turn, TurnEnded
-from llm_scheduler.agent.usage import count_usage, estimate_tokens
+from llm_scheduler.agent.usage import EXPECTED_OUTPUT_TOKENS, count_usage, estimate_tokens
 from llm_scheduler.config import LLMSettings, Mode
 from llm_scheduler.errors import BudgetSpent, LLMSchedulerError, ModelError
 from llm_scheduler.logs import redact
@@ -214,9 +214,18 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
         wire, summary = await self._fit(turn, messages, summary, room)
         return await self._ask_model(turn, wire, tools), summary
 
+    def check_budget(self, messages: Sequence[BaseMessage], tools: Sequence[BaseTool]) -> None:
+        """Raise `BudgetSpent` when the model can't be asked to go on with these messages."""
+        asking = self._asking
+        if asking.budget is None:
+            return
+        n_messages = min(count_tokens(messages), self._room(tools))  # more is summarised
+        n_rest = estimate_tokens(asking.system_prompt) + self._tool_tokens[_names_of(tools)]
+        asking.budget.check(n_messages + n_rest + EXPECTED_OUTPUT_TOKENS)
+
     def _room(self, tools: Sequence[BaseTool]) -> int:
         """Return how many tokens the conversation may take."""
-        names = tuple(tool.name for tool in tools)
+        names = _names_of(tools)
         if names not in self._tool_tokens:
             self._tool_tokens[names] = sum(
                 estimate_tokens(json.dumps(convert_to_openai_tool(tool))) for tool in tools
@@ -314,7 +323,7 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
         say: Callable[[str, str], None],
     ) -> AIMessage:
         asking = self._asking
-        n_input = count_tokens(prompt) + self._tool_tokens.get(tuple(t.name for t in tools), 0)
+        n_input = count_tokens(prompt) + self._tool_tokens.get(_names_of(tools), 0)
         answer = await ask(
             asking.models,
             lambda model: read_answer(
@@ -333,7 +342,7 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
         """Return the model with its tools; made once, as the schemas take a while."""
         if not tools:
             return model
-        key = (id(model), tuple(tool.name for tool in tools))
+        key = (id(model), _names_of(tools))
         if key not in self._bound:
             self._bound[key] = model.bind_tools(list(tools))
         return self._bound[key]
@@ -352,3 +361,7 @@ class ModelCalls(AgentMiddleware[ConversationState, Any]):
                 budget_left=left,
             )
         )
+
+
+def _names_of(tools: Sequence[BaseTool]) -> tuple[str, ...]:
+    return tuple(tool.name for tool in tools)

@@ -253,14 +253,14 @@ def _settle(budget: Budget | None, held: Reservation | None, n_in: int, n_out: i
     if budget is not None and held is not None:
         try:
             budget.settle(held, n_in, n_out)
-        except StoreError:
-            log.exception("what a call took can't be written; what was expected stays counted")
+        except StoreError as exc:
+            log.warning("what a call took is not written, what was expected is counted: %s", exc)
 
 
 def _explain(exc: Exception, settings: LLMSettings, name: str) -> ModelError:
     error = explain_failure(exc, settings, model=name)
     if error.kind == "answer" and not isinstance(exc, ModelError):
-        log.warning("the answer of model %r can't be read: %s", name, type(exc).__name__)
+        log.info("the answer of model %r can't be read: %s", name, type(exc).__name__)
     return error
 
 

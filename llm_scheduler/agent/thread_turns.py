@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Unpack
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from llm_scheduler.agent.approval import Approval, Decision, DecisionOptions
 from llm_scheduler.agent.events import ApprovalSettled, ApprovalWanted, Event
 from llm_scheduler.agent.turns import Turn, TurnEnded, TurnLocks, TurnStatus
 from llm_scheduler.agent.words import read_decision
-from llm_scheduler.errors import LLMSchedulerError, ModelError
+from llm_scheduler.errors import LLMSchedulerError, ModelError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from llm_scheduler.agent.asides import Asides
@@ -159,12 +160,17 @@ class ThreadTurns:
                 n_before = len(await conversations.history(turn.thread_id))
                 await asyncio.to_thread(self._asides.add_stop, turn.thread_id, n_before)
 
-        try:
-            # A second cancel must not cut this short.
-            async with asyncio.timeout(_RECORD_TIMEOUT_S):
-                await asyncio.shield(asyncio.ensure_future(record()))
-        except (Exception, asyncio.CancelledError):
-            log.warning("how a turn ended could not be kept", exc_info=True)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(record())
+        end = loop.time() + _RECORD_TIMEOUT_S
+        while not task.done() and (left_s := end - loop.time()) > 0:
+            with suppress(asyncio.CancelledError):  # a second cancel must not cut this short
+                await asyncio.wait([task], timeout=left_s)
+        if not task.done():
+            log.warning("how a turn ended could not be kept yet")
+        elif not task.cancelled() and (failure := task.exception()) is not None:
+            trace = None if isinstance(failure, StoreError) else failure
+            log.warning("how a turn ended could not be kept: %s", failure, exc_info=trace)
 
     async def _answer(self, turn: Turn) -> TurnStatus:
         decision = read_decision(turn.message)
@@ -264,14 +270,16 @@ class ThreadTurns:
                 self._start_rest(thread_id, may_retry=False)
             elif not self.is_busy(thread_id):
                 self._settled.add(thread_id)
+        except LLMSchedulerError as exc:
+            log.warning("thread %r could not be taken up again: %s", thread_id, exc)
         except Exception:
             log.exception("thread %r could not be taken up again", thread_id)
 
-    async def take_back(self, thread_id: str, message_id: str) -> None:
+    async def take_back(self, thread_id: str, message_id: str, instead: str) -> None:
         """Forget a message and all after it; what is not decided there is rejected."""
         conversations = await self._open()
-        async with self._locks.hold(thread_id):
-            calls = await conversations.take_back(thread_id, message_id)
+        async with self._alone(thread_id):
+            calls = await conversations.take_back(thread_id, message_id, instead)
             for approval in await asyncio.to_thread(self._desk.pending, thread_id):
                 if approval.call_id in calls:
                     settled = await asyncio.to_thread(
@@ -287,7 +295,7 @@ class ThreadTurns:
         """Delete a thread; what it proposed and is not decided is rejected."""
         self.cancel_thread(thread_id)
         conversations = await self._open()
-        async with self._locks.hold(thread_id):
+        async with self._alone(thread_id):
             for approval in await asyncio.to_thread(self._desk.pending, thread_id):
                 settled = await asyncio.to_thread(
                     self._desk.decide,
@@ -299,6 +307,16 @@ class ThreadTurns:
             await conversations.delete(thread_id)
             await asyncio.to_thread(self._threads.delete, thread_id)
             self._latest.pop(thread_id, None)
+
+    @asynccontextmanager
+    async def _alone(self, thread_id: str) -> AsyncIterator[None]:
+        """Keep everybody else out of a thread for what is no turn."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._locks.hold(thread_id))
+            except TurnEnded as exc:  # it is busy in another process
+                raise UsageError(exc.text) from exc
+            yield
 
     def cancel_thread(self, thread_id: str) -> None:
         """Cancel the turns of a thread, those that wait for their turn too."""

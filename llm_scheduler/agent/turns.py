@@ -206,19 +206,27 @@ class TurnLocks:
         Raises
         ------
         TurnEnded
-            Another process is in the middle of a turn of this thread.
+            Another process is in the middle of a turn of this thread, or the disk is full.
 
         """
         async with self._locks.setdefault(thread_id, asyncio.Lock()):
             with self._hold_file(thread_id):
                 yield
 
-    @contextmanager
-    def _hold_file(self, thread_id: str) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def _open(self, thread_id: str) -> int:
         # A thread's name may be anything; a file's may not.
         path = self._folder / f"{sha256(thread_id.encode()).hexdigest()[:16]}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return os.open(path, flags, 0o600)
+        except OSError as exc:
+            text = f"The lock of this conversation can't be used: {path}: {exc.strerror}."
+            raise TurnEnded("internal", text) from exc
+
+    @contextmanager
+    def _hold_file(self, thread_id: str) -> Iterator[None]:
+        descriptor = self._open(thread_id)
         try:
             try:
                 # Freed by the kernel when the process dies.

@@ -69,16 +69,17 @@ def print_findings_json(findings: Sequence[Finding], *, n_causes: int) -> None:
 
 def print_list(causes: Sequence[Cause]) -> None:
     """Print a line for each cause: id, category, title."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(ratio=1)
-    for cause in causes:
-        title = Text(printable(title_of(cause)))
-        table.add_row(Text(cause.id), Text(category_name(cause.category)), title)
+    rows = [
+        (x.id, str(category_name(x.category)), printable(title_of(x)).replace("\n", " "))
+        for x in causes
+    ]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     console = make_console()
-    if causes:
-        console.print(table)
+    for name, category, title in rows:
+        line = Text(f"{name:{widths[0]}}  ", style="bold")
+        line.append(f"{category:{widths[1]}}  ", style="not bold dim").append(title, "not bold")
+        # A terminal breaks a long line itself; what reads a pipe takes lines as causes.
+        console.print(line, soft_wrap=True)
     console.print(f"{len(causes)} {'cause' if len(causes) == 1 else 'causes'}.")
 
 

@@ -106,7 +106,7 @@ def _help(session: ChatSession, _rest: str) -> None:
 
 def _mode(session: ChatSession, rest: str) -> None:
     if rest:
-        chosen = next((mode for mode in _MODES if mode == rest), None)
+        chosen = next((mode for mode in _MODES if mode == rest.casefold()), None)
         if chosen is None:
             raise UsageError(f"Mode {rest!r} is unknown; available: {', '.join(_MODES)}.")
         session.assistant.mode = chosen
@@ -198,7 +198,9 @@ def _chosen(session: ChatSession, rest: str, word: str) -> tuple[Approval, str, 
             return approval, word, message.strip()
     if len(waiting) == 1 and not first.startswith("ap-"):
         return waiting[0], word, rest
-    names = ", ".join(a.id for a in waiting) or "none"
+    if not waiting:
+        raise UsageError("No change waits for a decision in this conversation.")
+    names = ", ".join(a.id for a in waiting)
     raise UsageError(f"Which change? Those that wait here: {names}.")
 
 

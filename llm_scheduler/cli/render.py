@@ -81,12 +81,14 @@ def category_name(category: str) -> str:
 
 
 def short_path(path: str) -> str:
-    """Shorten a path: relative to the working folder when it lies below it."""
+    """Shorten a path for one line: relative to the working folder when it lies below it."""
     try:
         relative = os.path.relpath(path)
     except (OSError, ValueError):
-        return path
-    return path if relative.startswith("..") or len(relative) >= len(path) else relative
+        relative = path
+    shown = path if relative.startswith("..") or len(relative) >= len(path) else relative
+    # A name with a line break could write lines that look like ours.
+    return shown.replace("\n", "\\x0a")
 
 
 def diagnosis_panel(

@@ -33,7 +33,7 @@ _VAGUE = frozenset({UNREAD_LINE, "step-failed"})
 _MAX_MESSAGE = 160
 _LOOKUPS = frozenset({"KeyError", "AttributeError", "IndexError", "StopIteration", "Empty"})
 _HEADER = noise.compile_words(
-    r"(?i)\b(?:error|fatal|exception|erreur|fehler)\b.*(?::|#\s*\d+)\s*$"
+    r"(?i)\b(?:error|fatal|exception|erreur|fehler)\b.*(?::(?: \([\w.-]+\))?|#\s*\d+)\s*$"
     r"|^\W*(?:(?:fatal|internal|input|user|run-?time) )*"
     r"(?:error|exception|e r r o r)s?(?:\W*| \d+(?: \(.*\))?\s*)$",
 )
@@ -96,13 +96,13 @@ def find_candidates(log: LogText, catalog: Catalog) -> list[Candidate]:
     flow = Flow(log, {index: found.cause.role for index, found in matched.items()}, prints)
     candidates = list(_of_tracebacks(log, catalog, flow, prints))
     for index, found in matched.items():
-        if found.role == "harmless" or flow.inside_traceback(index):
+        if found.role == "harmless" or flow.inside_traceback(index) or flow.is_warned(index):
             continue
         if announces(found.text) and _is_told_below(index, found, matched):
             continue
         after, strictly = flow.after(index)
         found = replace(found, after=after, strictly_after=strictly)
-        if flow.is_answered(index):
+        if flow.lives_on(index, is_general=is_general(found.cause)):
             found = replace(found, role=_DEMOTED.get(found.role, found.role), said_to_live=True)
         candidates.append(replace(found, order=index, last_order=index))
     return sorted(candidates, key=lambda found: found.order)
@@ -144,14 +144,9 @@ def _best_general(
 
 def _is_told_below(index: int, header: Candidate, matched: dict[int, Candidate]) -> bool:
     """Tell whether a line only announces an error that a line below it names."""
-    is_vague = header.cause.id in _VAGUE
-    for at in range(index + 1, index + 1 + _BELOW):
-        below = matched.get(at)
-        if below is None or below.role == "harmless" or below.cause.id in _VAGUE:
-            continue
-        if is_vague or below.role == header.role:
-            return True
-    return False
+    below = [matched[at] for at in range(index + 1, index + 1 + _BELOW) if at in matched]
+    told = [x for x in below if x.role != "harmless" and x.cause.id not in _VAGUE]
+    return any(header.cause.id in _VAGUE or x.role == header.role for x in told)
 
 
 @lru_cache(maxsize=2048)

@@ -10,7 +10,9 @@ from itertools import accumulate
 
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.causes import Role
+from llm_scheduler.diagnosis.going_on import find_warned, is_calm, is_logged_error
 from llm_scheduler.diagnosis.noise import without_prefix
+from llm_scheduler.diagnosis.outcomes import find_skipped_tests
 from llm_scheduler.logs.models import LogText, Traceback
 
 _PROGRESS_WEIGHT = 3
@@ -19,6 +21,7 @@ _MAX_BLOCK = 12
 _PREFIXED = 20
 _NUMBERS = re.compile(r"[\d.:]+")
 _SHAPE_CHARS = 32
+_TELLING_CHARS = 12
 
 
 class Flow:
@@ -33,6 +36,7 @@ class Flow:
         self._log = log
         self._numbers = [line.number for line in log.lines]
         self._spans = self._find_spans(prints or log.tracebacks)
+        self._spans |= find_skipped_tests([line.text for line in log.lines])
         # Of several processes one may go on where another one died.
         weight = 1 if noise.is_parallel([log]) else _PROGRESS_WEIGHT
         loose, strict = [], []
@@ -165,6 +169,30 @@ class Flow:
         at = next((i for i, x in enumerate(below, index + 1) if noise.is_answer(x.text)), None)
         return at is not None and self.after(at)[0] > 0
 
+    def lives_on(self, index: int, *, is_general: bool) -> bool:
+        """Tell whether the lines around an error say that the program goes on.
+
+        Lines of a logging library say it of errors that only general words tell of.
+        """
+        if self.is_answered(index):
+            return True
+        if not (is_general and is_logged_error(self._log.lines[index].text)):
+            return False
+        return index < self._last_calm
+
+    def is_warned(self, index: int) -> bool:
+        """Tell whether a line stands under the heading of a warning."""
+        return index in self._warned
+
+    @cached_property
+    def _warned(self) -> set[int]:
+        return find_warned([line.text for line in self._log.lines])
+
+    @cached_property
+    def _last_calm(self) -> int:
+        lines = self._log.lines
+        return next((i for i in reversed(range(len(lines))) if is_calm(lines[i].text)), -1)
+
     def inside_traceback(self, index: int) -> bool:
         """Tell whether a line is part of a traceback."""
         return index in self._spans
@@ -179,6 +207,9 @@ class Flow:
         if 0 < first <= len(self._numbers) and first - 1 not in self._spans:
             text = self._log.lines[first - 1].text
             if noise.says_it_lives(text) and "Warning:" not in text:
+                return True
+            # Who logs an error with its traceback writes the message before it, too.
+            if len(traceback.message) > _TELLING_CHARS and traceback.message in text:
                 return True
         if 0 <= first < len(self._numbers):
             # A logging program writes its own words before "Traceback".

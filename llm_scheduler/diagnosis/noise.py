@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from llm_scheduler.diagnosis.going_on import is_calm, takes_instead
 from llm_scheduler.diagnosis.outcomes import counts_none, is_expected, without_expected
 from llm_scheduler.diagnosis.words import compile_words as compile_words
 from llm_scheduler.logs.models import LogText
@@ -88,6 +89,8 @@ _NO_ERROR = compile_words(
     r"\(errors?\)|\b(?:failed|failures?|errors?|aborted|killed|rejected)(?: \w+)? ?[=:] ?0\b"
     r"|\bno (?:error|failure)|(?:errors?|failed|failures?) *[=:] *[-+\d.]"
     r"|\d ?% (?:failed|errors?)\b"
+    r"|\b(?:failed|failures?|errors?)(?: \w+)? ?[=:] ?(?:\[\]|\{\}|none|-)\s*$"
+    r"|\berrors? (?:is|was|are|were|of):? *[-+]?(?:\d*\.\d|\d+(?:[eE]|\.| ?%))"
     r"|\berrors? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
     r"|\berrors? (?:rate|bar|norm|metric|estimate|model|function|tolerance)s?\b"
     r"|\berror (?:log|file)s?(?:\W*$| ?[:=]| (?:is|was|are|were|written|at|in)\b)"
@@ -256,7 +259,7 @@ def says_it_lives(text: str) -> bool:
     if counts_none(text) == "error":
         return True
     if _WENT_ON.search(text) is None:
-        return False
+        return takes_instead(text)
     return " instead" not in text or _WENT_ON.search(_ADVICE.sub("", text)) is not None
 
 
@@ -287,7 +290,7 @@ def says_error(text: str) -> bool:
     """Tell whether a line, of whatever program, says that something failed."""
     if _SAYS_ERROR.search(text) is None or _EXIT_0.search(text) is not None:
         return False
-    if _NO_ERROR.search(text) is not None or counts_none(text):
+    if _NO_ERROR.search(text) is not None or counts_none(text) or is_calm(text):
         return False
     return _SAYS_ERROR.search(without_expected(text)) is not None and not went_on(text)
 
@@ -296,7 +299,7 @@ def gives_up(text: str) -> bool:
     """Tell whether the words of a line say that a program can't go on."""
     if _GIVES_UP.search(text) is None:
         return _STOP.search(text) is not None and _STOP_WELL.search(text) is None
-    if _NO_ERROR.search(text) is not None or counts_none(text):
+    if _NO_ERROR.search(text) is not None or counts_none(text) or is_calm(text):
         return False
     return not went_on(text)
 

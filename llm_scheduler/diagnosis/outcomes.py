@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from llm_scheduler.diagnosis.words import compile_words
 
 _NONE = compile_words(
@@ -62,6 +65,9 @@ _EXPECTED = compile_words(
 )
 """Failures in the sum of a test run that the tests ask for."""
 
+_PENDING_SUM = re.compile(r"\s+[1-9]\d* pending\s*", re.ASCII)
+_PENDING = re.compile(r"\s+- \S.*")
+
 
 def counts_none(text: str) -> str:
     """Return ``error`` or ``fail`` where a line counts none of them, else nothing."""
@@ -81,3 +87,12 @@ def is_expected(text: str) -> bool:
 def without_expected(text: str) -> str:
     """Return a line without the failures in it that tests ask for."""
     return _EXPECTED.sub("", text)
+
+
+def find_skipped_tests(texts: Sequence[str]) -> set[int]:
+    """Return the places of the names of tests that Mocha listed and did not run.
+
+    What a test is to prove, ``- throws an error when the file is missing``, did not happen.
+    """
+    ends = [i for i, text in enumerate(texts) if _PENDING_SUM.fullmatch(text) is not None]
+    return {i for end in ends[-1:] for i in range(end) if _PENDING.fullmatch(texts[i])}

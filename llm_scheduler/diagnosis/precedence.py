@@ -27,6 +27,7 @@ from llm_scheduler.diagnosis.candidates import Candidate, is_general
 from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.doubts import weigh
+from llm_scheduler.diagnosis.going_on import takes_instead
 from llm_scheduler.diagnosis.origins import find_origin
 from llm_scheduler.diagnosis.outlived import is_outlived, is_overtaken, without_refuted
 from llm_scheduler.diagnosis.readability import has_text
@@ -65,6 +66,8 @@ _STEP = "step-cancelled"
 alone when a task of it has failed."""
 _VAGUE = frozenset({"unknown", "mpi_failure"})
 """Consequences of these kinds tell less than any words of the program before them."""
+_ENDED = frozenset({"time_limit", "cancelled"})
+_OF_JOB = re.compile(r"\bJOB \d+ ON \S+ CANCELLED AT \S+(?: DUE TO TIME LIMIT)? \*\*\*")
 _TIMED = frozenset({"time_limit", "cancelled", "preempted", "node_failure"})
 
 
@@ -118,7 +121,21 @@ def _decide(
         return Choice(origin, over=verdict, rival=root if origin is not root else rival)
     if completed:
         return Choice(None, success=True)
-    return _weaker(candidates, logs, record, catalog)
+    choice = _weaker(candidates, logs, record, catalog)
+    ended = _told_end(candidates) if record is None and choice.candidate is None else None
+    if ended is None or any(map(noise.ends_well, logs)):
+        return choice
+    return Choice(ended, survived=True)
+
+
+def _told_end(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the last word of the scheduler that it ended the job itself, not a step of it.
+
+    Lines after it may be of the next job that wrote to the same log; where those say
+    nothing of an end, this one is what the log tells.
+    """
+    ended = [x for x in candidates if x.role == "verdict" and x.cause.category in _ENDED]
+    return max((x for x in ended if _OF_JOB.search(x.text)), key=lambda x: x.order, default=None)
 
 
 def _not_outlived(
@@ -337,7 +354,8 @@ def _is_last_word(weak: Candidate) -> bool:
     if weak.role == "symptom" and not is_general(weak.cause):
         return weak.after < SURVIVED_AFTER or weak.cause.priority >= _STRONG_SYMPTOM
     if weak.said_to_live:
-        return weak.after == 0 and weak.traceback is None and "Warning: " not in weak.text
+        calm = "Warning: " in weak.text or takes_instead(weak.text)
+        return weak.after == 0 and weak.traceback is None and not calm
     return weak.after < _HINT_SURVIVED_AFTER and weak.cause.confidence >= _TELLING
 
 

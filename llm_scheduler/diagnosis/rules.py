@@ -20,6 +20,7 @@ from llm_scheduler.diagnosis.fingerprints import make_fingerprint
 from llm_scheduler.diagnosis.hints import find_hint, find_point, package_of
 from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.diagnosis.precedence import choose
+from llm_scheduler.diagnosis.programs import put_name
 from llm_scheduler.diagnosis.references import demote_known
 from llm_scheduler.diagnosis.remedies import make_remedies
 from llm_scheduler.diagnosis.texts import (
@@ -88,6 +89,8 @@ def _with_cause(
     cause = candidate.cause
     values = _collect_values(candidate, logs, record)
     explanation = render(cause.explanation, values, code=True)
+    title = _make_title(candidate, values)
+    title, explanation = put_name(title, explanation, candidate, logs)
     explanation = explain_facts(explanation, candidate, values, record)
     if cause.category == "time_limit" and choice.rival is not None:
         shown = quote(choice.rival.text.strip()[:_MAX_SHOWN])
@@ -96,7 +99,7 @@ def _with_cause(
         job_id=job_id,
         category=cause.category,
         cause=cause.id,
-        title=_make_title(candidate, values),
+        title=title,
         explanation=explain_live(explanation, record),
         evidence=choose_evidence(choice, logs, record),
         confidence=choice.confidence,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from llm_scheduler.diagnosis.candidates import Candidate
+from llm_scheduler.diagnosis.candidates import UNREAD_LINE, Candidate, announces
 from llm_scheduler.diagnosis.texts import fields_in
 from llm_scheduler.logs.models import LogLine, LogText
 
@@ -27,6 +27,8 @@ def with_message_below(candidate: Candidate, log: LogText) -> Candidate:
 
     Such a title has a form with the message, and another one without: ``A {message}||B``.
     """
+    if candidate.traceback is None and candidate.cause.id == UNREAD_LINE:
+        return _with_next_line(candidate, log)
     if candidate.traceback is not None or candidate.values.get("message"):
         return candidate
     first, has_other, _ = candidate.cause.title.partition("||")
@@ -44,6 +46,18 @@ def with_message_below(candidate: Candidate, log: LogText) -> Candidate:
         order=at,
         last_order=at,
     )
+
+
+def _with_next_line(candidate: Candidate, log: LogText) -> Candidate:
+    """Return a candidate that tells also what its line only announces."""
+    at = candidate.order
+    if not announces(candidate.text) or at + 1 >= len(log.lines):
+        return candidate
+    below = log.lines[at + 1]
+    if below.number != candidate.line + 1 or not any(map(str.isalpha, below.text)):
+        return candidate
+    message = f"{candidate.values.get('message') or candidate.text.strip()} {below.text.strip()}"
+    return replace(candidate, values={**candidate.values, "message": message})
 
 
 def _find_message(lines: Sequence[LogLine], start: int) -> int | None:

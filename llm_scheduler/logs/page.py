@@ -11,7 +11,7 @@ from llm_scheduler.logs.counted import is_counted
 from llm_scheduler.logs.models import LogLine, LogText
 from llm_scheduler.logs.ranking import covered_lines
 from llm_scheduler.logs.redaction import redact
-from llm_scheduler.logs.text import MAX_LINE_CHARS, cut_text
+from llm_scheduler.logs.text import MAX_LINE_CHARS, clean_name, cut_text
 
 _ENDING_CHARS = 160
 _MIN_LINE_CHARS = 150
@@ -116,6 +116,7 @@ class Page:
 
     def _describe(self, text: LogText, name: str) -> str:
         mark = self._marks[text.file]
+        name = redact(clean_name(name))
         if text.problem and not text.lines:
             return f"{mark}{name}: {text.problem}"
         part = "" if text.complete else ", read in part"

@@ -23,7 +23,7 @@ from llm_scheduler.logs.compression import (
 )
 
 CHUNK_BYTES = 1 << 19
-"""Most bytes in one chunk, save of UTF-16 and zstd; small enough for a processor's cache."""
+"""Most bytes in one chunk, save of wide encodings and zstd; small enough for the cache."""
 SMALL_BYTES = 1 << 16
 """A log up to this size is read at once."""
 _FEED_BYTES = 1 << 16
@@ -38,6 +38,22 @@ _KINDS = (
     (stat.S_ISSOCK, "a socket"),
 )
 
+_WIDE_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_WIDE_FORMS = (
+    ("utf-16-le", 2, 0),
+    ("utf-16-be", 2, 1),
+    ("utf-32-le", 4, 0),
+    ("utf-32-be", 4, 3),
+)
+"""Encodings, their bytes for a character, and which of them tells a plain one."""
+_WIDE_SEEN = 256
+_MIN_WIDE = 32
+
 
 class LogReader:
     """An open log; use it with ``with``, and read `chunks` once.
@@ -51,7 +67,7 @@ class LogReader:
     compression
         ``""``, ``"gzip"``, ``"bzip2"``, ``"xz"`` or ``"zstd"``, told by the content.
     encoding
-        ``"utf-16-le"`` or ``"utf-16-be"`` when the log is written so, else ``""``.
+        ``"utf-16-le"`` or another of UTF-16 and UTF-32 when the log is written so, else ``""``.
     damage
         Why a compressed log could only be read in part; empty when it is sound.
     """
@@ -74,7 +90,7 @@ class LogReader:
                 "is compressed with zstd; decompress it, or install llm-scheduler[zstd]",
             )
         is_plain = bool(self.compression) or (start.isascii() and b"\0" not in start)
-        self.encoding = "" if is_plain else _guess_utf16(start)
+        self.encoding = "" if is_plain else _guess_wide(start)
         self._start = start
 
     def __enter__(self) -> Self:
@@ -90,10 +106,10 @@ class LogReader:
             self._fd = -1
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the content from the start, decompressed, UTF-16 turned into UTF-8."""
+        """Yield the content from the start, decompressed, UTF-16 and UTF-32 turned into UTF-8."""
         chunks = self._decompressed() if self.compression else self._raw(CHUNK_BYTES)
         first = next(chunks, b"")
-        encoding = self.encoding or _guess_utf16(first[:512])
+        encoding = self.encoding or _guess_wide(first[:512])
         if not encoding:
             if first:
                 yield first.removeprefix(codecs.BOM_UTF8)
@@ -200,17 +216,15 @@ def _tell_compression(start: bytes) -> str:
     return next((name for magic, name in MAGIC if start.startswith(magic)), "")
 
 
-def _guess_utf16(start: bytes) -> str:
-    """Tell UTF-16 by its mark, or by every other byte being NUL."""
-    if start.startswith(codecs.BOM_UTF16_LE) and not start.startswith(codecs.BOM_UTF32_LE):
-        return "utf-16-le"
-    if start.startswith(codecs.BOM_UTF16_BE):
-        return "utf-16-be"
-    even, odd = start[0:256:2], start[1:256:2]
-    if len(odd) < 16:
-        return ""
-    if odd.count(0) >= 0.9 * len(odd) and not even.count(0):
-        return "utf-16-le"
-    if even.count(0) >= 0.9 * len(even) and not odd.count(0):
-        return "utf-16-be"
+def _guess_wide(start: bytes) -> str:
+    """Tell UTF-16 and UTF-32 by their marks, or by the bytes that are NUL in plain words."""
+    # The mark of UTF-32 begins with the one of UTF-16.
+    marked = next((name for mark, name in _WIDE_MARKS if start.startswith(mark)), "")
+    if marked or len(start) < _MIN_WIDE:
+        return marked
+    for name, width, place in _WIDE_FORMS:
+        parts = [start[i:_WIDE_SEEN:width] for i in range(width)]
+        told = parts.pop(place)
+        if not told.count(0) and all(part.count(0) >= 0.9 * len(part) for part in parts):
+            return name
     return ""

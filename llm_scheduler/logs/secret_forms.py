@@ -105,6 +105,8 @@ KEYS = (
 )
 OWN_KEYS = "(?:hmac|ssh|master|deploy)[_-]?key"
 """Keys that are secrets where they are assigned; as options they may name one."""
+HELD = r"token|pass[_-]?(?:word|phrase)|passwd|secret|api[_-]?key|credential"
+"""Words that tell a secret also where its name goes on behind them."""
 COLUMNS = (
     "pass[_-]?word|passwd|pass[_-]?phrase|pwd|secret(?:[_-]?key)?|client[_-]?secret"
     "|api[_-]?key|access[_-]?key|(?:access|auth|api|refresh)[_-]?token"
@@ -141,6 +143,8 @@ _NAMES = (
     + "|"
     + KEYS
     + r"))(?:\s|['\"]\s*,)"
+    + rf"|(?i:(?:{HELD})s?(?:[_.-][a-z0-9]{{1,40}}){{1,6}}\\*['\"]?\]?\s*(?:[=:]|[+?]=|%3d))"
+    + rf"|(?i:(?:--(?:[a-z0-9]{{1,20}}[_-]){{0,4}}|\benv\s+\w*)(?:{HELD})s?(?:[_.-][a-z0-9]+)+\s)"
 )
 _PLACES = (
     r"//[^\s/'\"]*@|[\w.+-]:[^\s:/@'\"]+@[\w-]+\.\w|jdbc:oracle|sqlplus"

@@ -17,13 +17,22 @@ from llm_scheduler.logs.secret_forms import (
 )
 from llm_scheduler.logs.secret_lists import flatten_lists
 from llm_scheduler.logs.secret_tokens import Span, has_digits_and_letters, is_mixed
+from llm_scheduler.logs.secret_values import (
+    BARE,
+    CODE,
+    MAX_BARE,
+    MAX_NAME,
+    NUMBER,
+    PATH,
+    PROSE,
+    find_ends,
+    name_before,
+    stands_for_something,
+    take_value,
+)
 
-_MAX_NAME = 60
-_MAX_PATH = 400
 _MAX_JUDGED = 128
 """A longer value without quotes is judged by its start: names may follow each other in it."""
-_MAX_BARE = 512
-"""A longer value without quotes ends at the next blank only."""
 _OWNERS = ("db", "user", "login", "mail", "smtp", "ftp", "sql", "root", "admin", "ldap")
 """Right before ``pass`` or ``pw`` they make it a password."""
 _NEW_WORD = "(?:(?<![a-z0-9])|" + "|".join(f"(?<={owner})" for owner in _OWNERS) + ")"
@@ -70,33 +79,6 @@ _SET = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """How csh, fish and environment modules set a variable."""
-_OPEN = re.compile(r"[bruf]{0,2}(\\*(?:\"\"\"|'''|['\"]))", re.IGNORECASE)
-_BARE = re.compile(r"[^\s'\"<>]+", re.ASCII)  # a byte of UTF-8 may look like a blank
-_NEXT_FIELD = re.compile(r"[,;&](?=\s*[\w.-]{1,40}\\*[\"']?[=:])|;$|[,;\\]+$|\\[nrt]|%26")
-_PROSE = re.compile(
-    "a|accepted|an|and|are|argument|as|at|authentication|authorization|be|been|bool|by|bytes|"
-    "can|cannot|change|changed|check|could|default|denied|deprecated|did|does|empty|entered|"
-    "error|expired|fail|failed|failure|false|field|flag|for|found|from|has|have|if|ignored|in|"
-    "incorrect|input|int|invalid|is|it|its|login|may|mismatch|missing|must|needed|nil|no|none|"
-    "not|null|object|of|ok|on|option|optional|or|please|policy|prompt|provided|rejected|"
-    "required|requires|reset|set|should|str|string|supplied|than|that|the|this|to|too|true|"
-    "type|unable|undefined|unknown|unset|updated|user|using|valid|was|were|when|will|with|"
-    "wrong|yes|your"
-)
-_PLACEHOLDER = re.compile(
-    r"[*.•x]{2,}|[*?!.,:;(\[{-]|<[a-z][a-z _-]*>?|\$\{?[A-Za-z_][A-Z_]*\}?|%\(?\w*\)?s|\{\w*\}"
-    r"|\{\{.*|\$\(.*|\$\{\{.*|[|>][+-]?|\\",
-    re.IGNORECASE,
-)
-_CODE = re.compile(
-    r"(?:self|args?|config|cfg|os|settings|opts?|options|params|env|ctx|kwargs|conf|parsed|data)"
-    r"[.\[(]|[a-z_][\w.]*\((?:$|[a-z_]*\)?[,)]?$)|(?:get|load|read|fetch|getpass|input|str|len|int"
-    r"|Optional|SecretStr|Field|Secret|list|tuple|dict|torch|np|jax|jnp|tensor|array)\w*[.\[(]"
-)
-_NUMBER = re.compile(r"[-+]?[\d.,:/%xeE()-]+\s?[a-zµ/%]{0,8}")
-_PATH = re.compile(
-    r"(?:~|\.{1,2})?/[\w./+@-]*|[A-Za-z]:\\.*|\w[\w-]*(?:/[\w.-]+)+\.\w{1,6}", re.ASCII
-)
 _KEY_FILE = re.compile(
     r"id_(?:rsa|dsa|ecdsa|ed25519)\w*(?:\.pub)?|[\w.-]+\.(?:pem|key|pub|p12|crt|asc)"
     r"|(?:ssh|ecdsa)-[a-z0-9-]+",
@@ -161,15 +143,15 @@ def _find_assigned(text: str) -> Iterator[Span]:
     while (found := _ASSIGNED.search(text, pos)) is not None:
         pos = found.end()
         name, before = _name_of(text, found)
-        span, quoted = _take_value(text, pos, _MAX_JUDGED)
+        span, quoted = take_value(text, pos, _MAX_JUDGED)
         first = span[0]
-        for end in _ends(text, found.start(), span, quoted):
+        for end in find_ends(text, found.start(), span, quoted):
             value = text[first:end]
             if not is_secret(_kind(found), name, before, found["sep"], value, quoted):
                 continue
             if not quoted and end - pos >= _MAX_JUDGED:
-                end = _take_value(text, pos, _MAX_BARE)[0][1]
-            if not quoted and end - pos >= _MAX_BARE and (whole := _BARE.match(text, pos)):
+                end = take_value(text, pos, MAX_BARE)[0][1]
+            if not quoted and end - pos >= MAX_BARE and (whole := BARE.match(text, pos)):
                 end = whole.end()
             yield first, end
             pos = max(pos, end)
@@ -178,8 +160,8 @@ def _find_assigned(text: str) -> Iterator[Span]:
 
 def _find_options(text: str) -> Iterator[Span]:
     for found in _OPTION.finditer(text):
-        span, quoted = _take_value(text, found.end())
-        for end in _ends(text, found.start(), span, quoted):
+        span, quoted = take_value(text, found.end())
+        for end in find_ends(text, found.start(), span, quoted):
             value = text[span[0] : end]
             is_metavar = value.isupper() and value.isalpha() and not quoted
             kind = _kind(found)
@@ -192,24 +174,13 @@ def _find_options(text: str) -> Iterator[Span]:
 def _find_set(text: str) -> Iterator[Span]:
     """Find the values in ``setenv NAME value``."""
     for found in _SET.finditer(text):
-        span, quoted = _take_value(text, found.end())
+        span, quoted = take_value(text, found.end())
         kind = _kind(found)
         at = found.start(kind)
-        name = _name_before(text, at) + text[at : found.start("sep")]
-        before = text[max(0, at - _MAX_NAME) : at]
+        name = name_before(text, at) + text[at : found.start("sep")]
+        before = text[max(0, at - MAX_NAME) : at]
         if is_secret(kind, name, before, "=", text[slice(*span)], quoted):
             yield span
-
-
-def _ends(text: str, name_at: int, span: Span, quoted: bool) -> Iterator[int]:
-    """Tell where a value may end: of a name that is a part of a path, also at a slash."""
-    yield span[1]
-    if quoted or (slash := text.find("/", *span)) <= span[0]:
-        return
-    frame = text.rfind('File "', max(0, name_at - _MAX_PATH), name_at)
-    word = name_at - len(_name_before(text, name_at)) - 1
-    if (word >= 0 and text[word] == "/") or (frame >= 0 and '"' not in text[frame + 6 : name_at]):
-        yield slash
 
 
 def find_label(text: str) -> Label | None:
@@ -218,7 +189,7 @@ def find_label(text: str) -> Label | None:
     if found is None:
         return None
     name, before = _name_of(text, found)
-    return Label(_kind(found), name, before, found.start() - len(_name_before(text, found.start())))
+    return Label(_kind(found), name, before, found.start() - len(name_before(text, found.start())))
 
 
 def find_below(label: Label, above: str, text: str) -> Span | None:
@@ -238,7 +209,7 @@ def find_below(label: Label, above: str, text: str) -> Span | None:
         # A password that is a word can't be told from what a program says next.
         if len(value) < 6 or not has_digits_and_letters(value) or value[-1] in ":)]}>,.":
             return None
-        if _PATH.fullmatch(value) or _TELLING.match(value):
+        if PATH.fullmatch(value) or _TELLING.match(value):
             return None
     if not is_secret(label.kind, label.name, label.before, "=", value, quoted):
         return None
@@ -248,60 +219,23 @@ def find_below(label: Label, above: str, text: str) -> Span | None:
 def _name_of(text: str, found: re.Match[str]) -> tuple[str, str]:
     """Return a name as a whole, and what stands before its telling word."""
     start = found.start()
-    name = _name_before(text, start) + text[start : found.start("sep")]
-    return name, text[max(0, start - _MAX_NAME) : start]
+    name = name_before(text, start) + text[start : found.start("sep")]
+    return name, text[max(0, start - MAX_NAME) : start]
 
 
 def _kind(found: re.Match[str]) -> str:
     return next(name for name, value in found.groupdict().items() if value and name != "sep")
 
 
-def _name_before(text: str, at: int) -> str:
-    """Return the part of a name that stands before its telling word."""
-    first = at
-    while first > max(0, at - _MAX_NAME) and (
-        text[first - 1].isalnum() or text[first - 1] in "_-."
-    ):
-        first -= 1
-    return text[first:at]
-
-
-def _take_value(text: str, pos: int, limit: int = _MAX_BARE) -> tuple[Span, bool]:
-    """Return where a value starts and ends, and whether it stands in quotes."""
-    opened = _OPEN.match(text, pos)
-    if opened is None:
-        bare = _BARE.match(text, pos, pos + limit)
-        if bare is None:
-            return (pos, pos), False
-        value = bare.group()
-        if stop := _NEXT_FIELD.search(value):
-            value = value[: stop.start()]
-        if "(" not in value and "[" not in value and "{" not in value:
-            value = value.rstrip(")]}")
-        return (pos, pos + len(value)), False
-    quote, start = opened.group(1), opened.end()
-    end = text.find(quote, start)
-    while end > start and quote == '"' and _is_escaped(text, end):
-        end = text.find(quote, end + 1)
-    return (start, end if end >= 0 else len(text)), True
-
-
-def _is_escaped(text: str, at: int) -> bool:
-    count = 0
-    while text[at - 1 - count] == "\\" and count < 8:
-        count += 1
-    return count % 2 == 1
-
-
 def is_secret(kind: str, name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
     """Tell a secret from prose, numbers, source code and what only stands for a secret."""
     bare = value.strip().rstrip(".,;:!?")
-    if not bare or _stands_for_something(bare) or (not quoted and _CODE.match(bare)):
+    if not bare or stands_for_something(bare) or (not quoted and CODE.match(bare)):
         return False
     if "," in separator and value[0] == "-":  # in a list, the next option
         return False
     is_word = separator.strip().lower() in {"is", "was"}
-    if _PROSE.fullmatch(bare.lower()) or (
+    if PROSE.fullmatch(bare.lower()) or (
         is_word and not (has_digits_and_letters(bare) and len(bare) > 5)
     ):
         return False
@@ -314,10 +248,10 @@ def is_secret(kind: str, name: str, before: str, separator: str, value: str, quo
     if kind == "foreign":  # what is no secret after it can't be told by its words
         return quoted or has_digits_and_letters(bare.encode("ascii", "ignore").decode())
     if kind == "password":
-        if _PATH.fullmatch(bare) and name.lower().endswith("pwd"):
+        if PATH.fullmatch(bare) and name.lower().endswith("pwd"):
             return False  # the folder
         return separator.strip() != "," or quoted
-    if _looks_like_path(bare, name) or _NUMBER.fullmatch(bare):
+    if _looks_like_path(bare, name) or NUMBER.fullmatch(bare):
         return False
     if kind == "token":
         return _is_token(name, before, separator, bare, quoted)
@@ -331,23 +265,23 @@ def is_secret(kind: str, name: str, before: str, separator: str, value: str, quo
 
 def _is_pass(name: str, before: str, separator: str, value: str, quoted: bool) -> bool:
     """Tell the password named ``pass`` from counts, results and runs over something."""
-    if _NUMBER.fullmatch(value) and len(value) < 6:
+    if NUMBER.fullmatch(value) and len(value) < 6:
         return False
     if name.startswith("-"):
         return len(value) >= 4 and _PASSAGE.search(before) is None
-    if len(value) < 6 or _PASSAGE.search(before) or _PATH.fullmatch(value):
+    if len(value) < 6 or _PASSAGE.search(before) or PATH.fullmatch(value):
         return False
     if _is_owned(before, separator, value, quoted):
         return True
     if quoted:
         return is_mixed(value)
     is_named = ":" in separator and re.search(r"[/_.]", value) is not None  # PASS: test_x1
-    return has_digits_and_letters(value) and not is_named and not _NUMBER.fullmatch(value)
+    return has_digits_and_letters(value) and not is_named and not NUMBER.fullmatch(value)
 
 
 def _is_owned(before: str, separator: str, value: str, quoted: bool) -> bool:
     """Tell the password of an account or a service, as in ``db_pass`` or ``DB_PW``."""
-    if len(value) < 6 or _NUMBER.fullmatch(value) or _PATH.fullmatch(value):
+    if len(value) < 6 or NUMBER.fullmatch(value) or PATH.fullmatch(value):
         return False
     if "{" in value or (not quoted and "(" in value):  # of code, as is a word after a blank
         return False
@@ -355,16 +289,11 @@ def _is_owned(before: str, separator: str, value: str, quoted: bool) -> bool:
     return is_given and _OWNED.search(before) is not None
 
 
-def _stands_for_something(value: str) -> bool:
-    """Tell whether a value is a mark: hidden already, a variable, a placeholder."""
-    return "[redacted]".startswith(value[:10]) or _PLACEHOLDER.fullmatch(value) is not None
-
-
 def _looks_like_path(value: str, name: str) -> bool:
     # The secret keys of AWS may start with a slash, and hold some.
     if "aws" in name.lower() or (len(value) == 40 and "." not in value and is_mixed(value)):
         return False
-    return _PATH.fullmatch(value) is not None
+    return PATH.fullmatch(value) is not None
 
 
 def _is_of_syntax(before: str) -> bool:

@@ -37,6 +37,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]",
 )
 _BREAKS = re.compile("[\x85\u2028\u2029]")
+_BROKEN = re.compile("[\ud800-\udfff]")
+"""Bytes of a name that are no UTF-8, as Python keeps them."""
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _PLAIN = bytes([0x09, *range(0x20, 0x7F)])
 
@@ -94,6 +96,12 @@ def clean_line(raw: bytes, find: Callable[[str], int] | None = None) -> str:
         text = _last_written(text.rstrip("\r\n"))
     text = _UNSEEN.sub("", _BREAKS.sub(" ", text)).rstrip()
     return text if len(text) <= MAX_LINE_CHARS else cut_line(text, find=find)
+
+
+def clean_name(name: str) -> str:
+    """Turn the name of a file, which may hold anything, into text for one line."""
+    name = _BREAKS.sub(" ", name).replace("\n", " ").replace("\r", " ")
+    return _BROKEN.sub("\ufffd", _UNSEEN.sub("", name))
 
 
 def _last_written(text: str) -> str:

@@ -6,6 +6,7 @@ It works in the process of the run and, by the run's file alone, in any other sh
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -307,12 +308,11 @@ class Assistant:
             )
         return await self.chat(FIX_REQUEST, thread_id)
 
-    def propose_exact_fixes(self, group: FailureGroup) -> list[Approval]:
-        """Propose what the rules can state exactly; each is proposed once for its failures."""
-        return self.propose_fixes(group).approvals
-
     def propose_fixes(self, group: FailureGroup, *, is_asked: bool = False) -> ProposedFixes:
-        """Propose the same, also again where a person asks, and say what stopped it."""
+        """Propose what the rules can state exactly, once for its failures; say what stopped it.
+
+        Where a person asks for it, it is proposed again.
+        """
         return self._fixes.propose(group, self.failures(), is_asked=is_asked)
 
     def close(self) -> None:
@@ -345,6 +345,8 @@ def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assist
     ------
     UsageError
         There is no such file, or it is something else.
+    StoreError
+        It can't be written: what is decided has to be kept there.
 
     """
     from llm_scheduler.managers.failure_store import FailureStore
@@ -358,6 +360,11 @@ def open_assistant(run_file: Path, settings: Settings, **changes: Any) -> Assist
     try:
         store = FailureStore(run_file)
     except StoreError as exc:
+        cause = exc.__cause__
+        if not isinstance(cause, sqlite3.DatabaseError) or isinstance(
+            cause, sqlite3.OperationalError
+        ):  # a full disk, one that only lets read, a file of a newer version
+            raise
         raise UsageError(f"{str(run_file)!r} is not the failures file of a run: {exc}") from exc
     return Assistant(
         settings.llm(**changes),

@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,12 @@ from typing import Any
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.errors import StoreError
+from llm_scheduler.managers.attempt_rows import (
+    SELECT_ATTEMPTS,
+    WRITE_ATTEMPT,
+    make_row,
+    parse_row,
+)
 from llm_scheduler.managers.run_numbers import read_run, write_run
 
 SCHEMA_VERSION = 1
@@ -184,31 +190,11 @@ class FailureStore:
 
     def write_attempts(self, attempts: Iterable[Attempt]) -> None:
         """Write attempts down, or bring what is written up to date."""
-        rows = [
-            (
-                a.attempt,
-                a.job_id,
-                a.job_name,
-                a.index,
-                json.dumps(a.learners),
-                json.dumps(a.log_files),
-                a.submitted_at.isoformat(),
-                json.dumps(a.nodes),
-                int(a.dropped),
-            )
-            for a in attempts
-        ]
+        rows = [make_row(attempt) for attempt in attempts]
         if not rows:
             return
         with self._transaction() as db:
-            db.executemany(
-                "INSERT INTO attempts (attempt, job_id, job_name, learner, learners, log_files,"
-                " submitted_at, nodes, dropped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (attempt) DO UPDATE SET job_id = excluded.job_id,"
-                " log_files = excluded.log_files, nodes = excluded.nodes,"
-                " dropped = excluded.dropped",
-                rows,
-            )
+            db.executemany(WRITE_ATTEMPT, rows)
 
     def close_attempts(self, outcomes: Iterable[tuple[Attempt, str]]) -> None:
         """Note what became of attempts that did not fail."""
@@ -221,24 +207,9 @@ class FailureStore:
     def open_attempts(self) -> list[Attempt]:
         """Return the attempts of which it is not known how they ended."""
         with self._transaction() as db:
-            rows = db.execute(
-                "SELECT attempt, job_id, job_name, learner, learners, log_files, submitted_at,"
-                " nodes, dropped FROM attempts WHERE outcome IS NULL ORDER BY submitted_at",
-            ).fetchall()
-        return [
-            Attempt(
-                attempt=row[0],
-                job_id=row[1],
-                job_name=row[2],
-                index=row[3],
-                learners=tuple(json.loads(row[4])),
-                log_files=tuple(json.loads(row[5])),
-                submitted_at=datetime.fromisoformat(row[6]),
-                nodes=tuple(json.loads(row[7])),
-                dropped=bool(row[8]),
-            )
-            for row in rows
-        ]
+            query = SELECT_ATTEMPTS + " WHERE outcome IS NULL ORDER BY submitted_at"
+            rows = db.execute(query).fetchall()
+        return [parse_row(row) for row in rows]
 
     def nodes_used(self) -> dict[str, int]:
         """Count the attempts, failed or not, that ran on each node."""

@@ -23,6 +23,7 @@ from llm_scheduler.engine.resource_overrides import (
     parse_time_request,
 )
 from llm_scheduler.errors import StoreError, UsageError
+from llm_scheduler.managers.attempt_rows import SELECT_ATTEMPTS, parse_row
 from llm_scheduler.managers.learner_facts import read_last_status
 from llm_scheduler.managers.run_description import RunDescription
 from llm_scheduler.tools.run_view import AttemptInfo
@@ -74,11 +75,8 @@ class RunHistory:
         StoreError
             The file can't be read; also for the methods below.
         """
-        query = (
-            "SELECT attempt, job_id, job_name, learner, learners, log_files, submitted_at, nodes,"
-            " outcome FROM attempts ORDER BY submitted_at, rowid"
-        )
-        return self._ask(query, lambda rows: [_make_attempt(row) for row in rows])
+        query = SELECT_ATTEMPTS + " ORDER BY submitted_at, rowid"
+        return self._ask(query, lambda rows: [past_of(parse_row(r), r[-1] or "") for r in rows])
 
     def failures(self) -> list[Failure]:
         """Return all failures, the earliest first."""
@@ -128,22 +126,8 @@ class RunHistory:
             return made
 
 
-def _make_attempt(row: Sequence[Any]) -> PastAttempt:
-    return PastAttempt(
-        attempt=row[0],
-        job_id=row[1],
-        job_name=row[2],
-        index=row[3],
-        learners=tuple(json.loads(row[4])),
-        log_files=tuple(json.loads(row[5])),
-        submitted_at=datetime.fromisoformat(row[6]),
-        nodes=tuple(json.loads(row[7])),
-        outcome=row[8] or "",
-    )
-
-
-def past_of(attempt: Attempt) -> PastAttempt:
-    """Return the row of an attempt that is only in memory."""
+def past_of(attempt: Attempt, outcome: str = "") -> PastAttempt:
+    """Return what is known of an attempt, also of one that is only in memory."""
     return PastAttempt(
         attempt=attempt.attempt,
         job_id=attempt.job_id,
@@ -153,7 +137,7 @@ def past_of(attempt: Attempt) -> PastAttempt:
         log_files=attempt.log_files,
         submitted_at=attempt.submitted_at,
         nodes=attempt.nodes,
-        outcome="",
+        outcome=outcome,
     )
 
 

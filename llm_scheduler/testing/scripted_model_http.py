@@ -114,7 +114,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not 0 <= length <= _MAX_BODY_BYTES:
             self.close_connection = True
             return
-        self._answer(self.rfile.read(length))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ClientGone  # cancelled before all of it was sent: nobody asked anything
+        self._answer(body)
 
     @property
     def _server(self) -> ModelHTTPServer:

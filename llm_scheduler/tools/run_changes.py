@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from difflib import unified_diff
-from typing import Any
+from typing import Any, Literal
 
 from llm_scheduler.engine.quantities import (
     format_duration,
@@ -115,15 +115,8 @@ def _plan_resources(
         asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
         raise ToolError(f"The learners ask for {asked} already; nothing to change.")
     asked = ", ".join(f"{name} {value}" for name, value in wanted.items())
-    return PlannedChange(
-        tool="set_resources",
-        kind="resources",
-        summary=f"Ask for {asked} for {_count(before)}",
-        diff=_make_diff(before, after),
-        risk=_RISKS["resources"],
-        before=tuple(before),
-        after=tuple(after),
-    )
+    summary = f"Ask for {asked} for {_count(before)}"
+    return _make_change("set_resources", "resources", summary, before, after)
 
 
 def _parse_wanted(arguments: Mapping[str, Any]) -> dict[str, str]:
@@ -201,15 +194,8 @@ def _plan_restart(jobs: Sequence[JobInfo]) -> PlannedChange:
         raise ToolError(f"Learner {job.index} {said}{others}; there is nothing to restart.")
     before = [_restart_state(job.fname, "held", job.job_id or "") for job in stuck]
     after = [_restart_state(job.fname, "released", job.job_id or "") for job in stuck]
-    return PlannedChange(
-        tool="restart_learners",
-        kind="restart",
-        summary=f"Start {_count(before)} again",
-        diff=_make_diff(before, after),
-        risk=_RISKS["restart"],
-        before=tuple(before),
-        after=tuple(after),
-    )
+    summary = f"Start {_count(before)} again"
+    return _make_change("restart_learners", "restart", summary, before, after)
 
 
 def _restart_state(fname: str, state: str, last_job: str) -> State:
@@ -296,6 +282,24 @@ def _values(state: State) -> dict[str, str]:
 
 def _lines(state: State) -> list[str]:
     return [f"{name}: {value or _UNKNOWN}" for name, value in _values(state).items()]
+
+
+def _make_change(
+    tool: str,
+    kind: Literal["resources", "restart"],
+    summary: str,
+    before: Sequence[State],
+    after: Sequence[State],
+) -> PlannedChange:
+    return PlannedChange(
+        tool=tool,
+        kind=kind,
+        summary=summary,
+        diff=_make_diff(before, after),
+        risk=_RISKS[kind],
+        before=tuple(before),
+        after=tuple(after),
+    )
 
 
 def _count(states: Sequence[State]) -> str:

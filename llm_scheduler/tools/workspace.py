@@ -277,8 +277,8 @@ class Workspace:
             similar = ", ".join(repr(show_name(folded[name])) for name in close)
             return ToolError(f"{shown!r} is not there in {folder}; similar: {similar}.")
         return ToolError(
-            f"{shown!r} is not there in {folder}. list_files shows what is, and "
-            f"search_files finds text in files."
+            f"{shown!r} is not there in {folder} (list_files shows what is, and search_files "
+            "finds text in files)."
         )
 
 

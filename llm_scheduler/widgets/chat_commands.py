@@ -19,7 +19,7 @@ COMMANDS = {
     "diagnose": "JOB: why a job failed",
     "fix": "JOB: propose what makes it pass",
     "undo": "undo the last change",
-    "mode": "read-only or approve: what may be changed; YOLO has its own switch",
+    "mode": "read-only or approve; YOLO has its own switch",
     "cost": "what this conversation used, and what is left",
 }
 """Names and what each does."""

@@ -6,13 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from llm_scheduler.agent.threads import thread_for_group
 from llm_scheduler.diagnosis.grouping import group_key
 from llm_scheduler.diagnosis.groups import Failure, FailureGroup
 from llm_scheduler.diagnosis.models import Diagnosis
+from llm_scheduler.tools.visible import show_name
 from llm_scheduler.widgets.messages import (
     DiagnosisView,
     EvidenceLine,
@@ -53,17 +53,19 @@ def make_diagnosis(found: Diagnosis, *, is_whole: bool = True) -> DiagnosisView:
     most_chars, most_lines = (MAX_TEXT_CHARS, MAX_EVIDENCE) if is_whole else (300, 1)
     return DiagnosisView(
         category=found.category,
-        title=found.title,
+        title=show_name(found.title),
         explanation=found.explanation[:most_chars],
         confidence=found.confidence,
         doubts=list(found.doubts[:6]) if is_whole else [],
         source=found.source,
         evidence=[
-            EvidenceLine(file=line.file, line=line.line, text=line.text[:1000])
+            EvidenceLine(file=line.file, line=line.line, text=show_name(line.text[:1000]))
             for line in found.evidence[:most_lines]
         ],
         remedies=[
-            RemedyView(kind=r.kind, summary=r.summary, details=r.details[:MAX_TEXT_CHARS])
+            RemedyView(
+                kind=r.kind, summary=show_name(r.summary), details=r.details[:MAX_TEXT_CHARS]
+            )
             for r in found.remedies[:8]
         ]
         if is_whole
@@ -155,7 +157,7 @@ def _group(group: FailureGroup, thread_id: str, state: GroupState, *, is_whole: 
     return GroupView(
         key=group.key,
         thread_id=thread_id,
-        title=group.title,
+        title=show_name(group.title),
         category=group.category,
         count=group.count,
         state=state,
@@ -186,7 +188,7 @@ def make_jobs(jobs: Sequence[JobInfo], failures: Sequence[Failure]) -> list[JobV
             job_id=job.job_id or "",
             state=_job_state(job.state),
             elapsed_s=job.elapsed_s,
-            note=job.note[:500],
+            note=show_name(job.note[:500]),
             group=groups.get(job.fname, ""),
         )
         for job in jobs
@@ -312,8 +314,3 @@ def quick_prompts(groups: Sequence[GroupView], n_jobs: Mapping[str, int]) -> lis
     else:
         prompts.append("How far did each learner get?")
     return prompts[:MAX_PROMPTS]
-
-
-def short_name(path: str) -> str:
-    """Return the last part of a path, for people."""
-    return PurePath(path).name or path

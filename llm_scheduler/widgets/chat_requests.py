@@ -18,7 +18,7 @@ from llm_scheduler.widgets import messages as wire
 from llm_scheduler.widgets.chat_commands import run_command
 from llm_scheduler.widgets.chat_overview import JOBS_PER_PAGE, find_jobs, make_jobs
 from llm_scheduler.widgets.chat_views import edited_arguments, last_redone
-from llm_scheduler.widgets.completion import complete
+from llm_scheduler.widgets.completion import complete, describe
 from llm_scheduler.widgets.export_html import export_html
 from llm_scheduler.widgets.log_viewer import LogViewer, known_logs
 from llm_scheduler.widgets.thread_reading import is_aside, say_aside
@@ -181,18 +181,18 @@ class Requests:
         if not places or log.items[places[0]].role != "user":
             raise UsageError("This message is not in the conversation any more.")
 
-        async def make_room() -> None:
-            await self._take_back(request.thread_id, log.items[places[0] :])
+        async def make_room(instead: str = "") -> None:
+            await self._take_back(request.thread_id, log.items[places[0] :], instead)
             log.remove_from(request.item_id)
 
         # What is refused must be refused before anything is taken back.
         if request.text.startswith("/"):
             return await run_command(session, self, request.thread_id, request.text, make_room)
         (await self._assistant()).agent.check_message(request.text)
-        await make_room()
+        await make_room(request.text)
         return await self.say(request.thread_id, request.text)
 
-    async def _take_back(self, thread_id: str, items: Sequence[wire.Item]) -> None:
+    async def _take_back(self, thread_id: str, items: Sequence[wire.Item], instead: str) -> None:
         """Take the last entries of a thread out of what the model knows, and out of the rest."""
         assistant = await self._assistant()
         history = await assistant.history(thread_id)
@@ -202,7 +202,8 @@ class Requests:
         n_left = len(history)
         if n_said and len(said) >= n_said:
             n_left = said[-n_said]
-            await assistant.agent.take_back(thread_id, history[n_left].message_id)
+            message_id = history[n_left].message_id
+            await assistant.agent.take_back(thread_id, message_id, instead=instead)
         asides = [item.id for item in items if is_aside(item)]
         await asyncio.to_thread(assistant.asides.take_back, thread_id, n_left, asides)
 
@@ -379,7 +380,8 @@ class Requests:
 
     async def _complete(self, request: wire.Complete) -> Data:
         assistant = await self._session.last_assistant()
-        return {"choices": await asyncio.to_thread(complete, request.text, assistant)}
+        choices = await asyncio.to_thread(complete, request.text, assistant)
+        return {"choices": choices, "about": describe(choices)}
 
     async def _find_jobs(self, request: wire.FindJobs) -> Data:
         assistant = await self._session.last_assistant()

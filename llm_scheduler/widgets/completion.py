@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from llm_scheduler.errors import LLMSchedulerError
@@ -47,6 +47,15 @@ def complete(text: str, assistant: Assistant) -> list[str]:
     wanted = word[1:]
     found = [*_jobs(wanted, assistant), *_files(wanted, assistant.toolbox.workspace)]
     return list(dict.fromkeys(found))[:MAX_CHOICES]
+
+
+def describe(choices: Sequence[str]) -> dict[str, str]:
+    """Return what the commands among the choices do; jobs and files speak for themselves."""
+    return {
+        choice: COMMANDS[choice[1:]]
+        for choice in choices
+        if choice.startswith("/") and choice[1:] in COMMANDS
+    }
 
 
 def _jobs(wanted: str, assistant: Assistant, *, only_failed: bool = False) -> Iterator[str]:

@@ -177,11 +177,6 @@ class ConversationLog:
 
     # -- what goes out ---------------------------------------------------------------------
 
-    @property
-    def has_news(self) -> bool:
-        """Whether there is something to send."""
-        return bool(self._outbox)
-
     def flush(self) -> Events | None:
         """Return what happened since the last call, numbered."""
         if not self._outbox:

@@ -444,7 +444,10 @@ class SearchLog(_Request):
 
 
 class Complete(_Request):
-    """Complete ``@job``, ``@file`` or ``/command``; the reply holds ``choices``: texts."""
+    """Complete ``@job``, ``@file`` or ``/command``; the reply holds ``choices`` and ``about``.
+
+    ``about`` says of some choices what they do.
+    """
 
     type: Literal["complete"] = "complete"
     text: str

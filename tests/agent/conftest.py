@@ -10,10 +10,12 @@ import pytest
 
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.testing.scripted_model import ScriptedModel
+from tests.agent.desk_files import Bench, wait_for_no_disk
 from tests.agent.talking import Talk
 
 SettingsFor = Callable[..., LLMSettings]
 MakeTalk = Callable[..., Talk]
+MakeBench = Callable[..., Bench]
 
 
 @pytest.fixture
@@ -56,3 +58,25 @@ def talk_with(tmp_path: Path, settings_for: SettingsFor) -> Iterator[MakeTalk]:
     yield make
     for talk in made:
         talk.close()
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
+    """Return a function that opens a desk over a file that can be changed."""
+    wait_for_no_disk(monkeypatch)
+    made: list[Bench] = []
+
+    def make(**settings: Any) -> Bench:
+        made.append(Bench(tmp_path, **settings))
+        made[-1].write()
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench) -> Bench:
+    """Provide a desk over a file that can be changed, in the mode ``approve``."""
+    return make_bench()

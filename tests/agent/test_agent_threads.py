@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from llm_scheduler.agent.events import ApprovalWanted, Event, TextDelta, ToolFinished
+from llm_scheduler.agent.events import ApprovalWanted, Event, ToolFinished
 from llm_scheduler.agent.turns import TurnLocks
 from llm_scheduler.errors import UsageError
 from llm_scheduler.testing.scripted_model import (
     ModelRequest,
     ScriptedModel,
     call_tools,
-    hang,
     hold,
     repeat,
     say,
@@ -41,51 +40,6 @@ WAIT_S = 20
 async def reach(event: threading.Event) -> None:
     """Wait for something on the server's side."""
     assert await asyncio.to_thread(event.wait, WAIT_S)
-
-
-async def test_cancel_ends_the_stream(model: ScriptedModel, talk_with: MakeTalk) -> None:
-    gate = hold(say("The job failed because of the disk."), after_chars=7)
-    model.script(gate, say("Here I am."))
-    talk = talk_with(model)
-    events: list[Event] = []
-
-    async def watch() -> None:
-        async for event in talk.agent.stream("Why?", "chat-1"):
-            events.append(event)
-            if isinstance(event, TextDelta):
-                talk.agent.cancel("chat-1")
-
-    await asyncio.wait_for(watch(), WAIT_S)
-    assert end_of(events).status == "cancelled"
-    await reach(model.requests[0].gone)
-    assert not talk.agent.cancel("chat-1")
-    items = await talk.agent.history("chat-1")
-    assert [item.role for item in items] == ["user", "assistant"]
-    assert "The job failed".startswith(items[1].text)
-    assert end_of(await talk.say("Are you there?")).text == "Here I am."
-
-
-async def test_cancel_before_the_first_word(model: ScriptedModel, talk_with: MakeTalk) -> None:
-    gate = hang()
-    model.script(gate, say("Here I am."))
-    talk = talk_with(model)
-    task = asyncio.create_task(talk.say("Why?"))
-    await reach(gate.reached)
-    assert talk.agent.cancel("chat-1")
-    assert end_of(await task).status == "cancelled"
-    assert end_of(await talk.say("Are you there?")).text == "Here I am."
-
-
-async def test_cancelled_caller_cancels_the_turn(model: ScriptedModel, talk_with: MakeTalk) -> None:
-    gate = hang()
-    model.script(gate)
-    talk = talk_with(model)
-    task = asyncio.create_task(talk.agent.chat("Why?", "chat-1"))
-    await reach(gate.reached)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await reach(model.requests[0].gone)
 
 
 async def test_second_message_waits(model: ScriptedModel, talk_with: MakeTalk) -> None:
@@ -312,16 +266,6 @@ async def test_what_makes_no_sense(
         await talk.say(message, thread)
 
 
-async def test_another_process_is_in_the_thread(model: ScriptedModel, talk_with: MakeTalk) -> None:
-    talk = talk_with(model)
-    # Locks of two open files exclude each other, in one process as in two.
-    async with TurnLocks(talk.folder.path / "locks").hold("chat-1"):
-        failed = problem_of(await talk.say("Why?"))
-    assert failed.kind == "busy"
-    model.script(say("Now."))
-    assert end_of(await talk.say("Why?")).text == "Now."
-
-
 async def test_a_new_session_goes_on(
     model: ScriptedModel, tmp_path: Path, settings_for: SettingsFor
 ) -> None:
@@ -407,35 +351,6 @@ async def test_a_decision_that_is_refused_can_be_made_later(
     talk.desk.mode = "approve"
     assert end_of(await talk.say("yes")).text == "Done."
     assert talk.read() == AFTER
-
-
-async def test_cancel_while_one_change_waits_and_a_tool_runs(
-    model: ScriptedModel, talk_with: MakeTalk
-) -> None:
-    from langchain_core.tools import tool as make_tool
-
-    go_on = threading.Event()
-
-    @make_tool
-    def wait() -> str:
-        """Wait."""
-        assert go_on.wait(WAIT_S)
-        return "waited"
-
-    model.script(call_tools(tool("replace_text", **EDIT), tool("wait")), repeat(say("Done.")))
-    talk = talk_with(model, options={"read_tools": [wait]})
-    talk.write()
-    events: list[Event] = []
-    async for event in talk.agent.stream("Mend it.", "chat-1"):
-        events.append(event)
-        if isinstance(event, ApprovalWanted):
-            talk.agent.cancel("chat-1")
-    assert end_of(events).status == "cancelled"
-    go_on.set()
-    (pending,) = talk.desk.pending("chat-1")
-    await talk.agent.decide(pending.id, "approve")
-    assert talk.read() == AFTER
-    assert end_of(await talk.say("And?")).text == "Done."
 
 
 async def test_a_fork_in_a_turn_does_not_keep_the_thread(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,7 @@ import pytest
 
 from llm_scheduler.agent.approval import Approval
 from llm_scheduler.errors import ToolError, UsageError
-from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    wait_for_no_disk(monkeypatch)
-    bench = Bench(tmp_path)
-    bench.write()
-    yield bench
-    bench.close()
+from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench
 
 
 def reopened(bench: Bench, **settings: Any) -> contextlib.closing[Bench]:

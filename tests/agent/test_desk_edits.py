@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from llm_scheduler.errors import ToolError
-from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
+from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench
 
 HOURS = "# the user worked here for two hours\n"
 MINE = EDIT | {"new_text": "1 / max(x, 1)"}
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    wait_for_no_disk(monkeypatch)
-    bench = Bench(tmp_path)
-    bench.write()
-    yield bench
-    bench.close()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,24 +10,8 @@ from llm_scheduler.agent.policy import Policy, Tally
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import ToolError, UsageError
 from llm_scheduler.tools.change import PlannedChange, State
-from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
-
-Make = Callable[..., Bench]
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    wait_for_no_disk(monkeypatch)
-    made: list[Bench] = []
-
-    def make_bench(**settings: Any) -> Bench:
-        made.append(Bench(tmp_path, **settings))
-        made[-1].write()
-        return made[-1]
-
-    yield make_bench
-    for bench in made:
-        bench.close()
+from tests.agent.conftest import MakeBench
+from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench
 
 
 def new_file(bench: Bench, name: str, **where: Any) -> str:
@@ -37,8 +19,8 @@ def new_file(bench: Bench, name: str, **where: Any) -> str:
     return bench.propose("write_file", path=name, content=f"# {name}\n", **where).status
 
 
-def test_yolo_changes_at_once_and_journals(make: Make) -> None:
-    bench = make(mode="yolo")
+def test_yolo_changes_at_once_and_journals(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="yolo")
     approval = bench.propose()
     assert approval.status == "done"
     assert bench.read() == AFTER
@@ -48,8 +30,8 @@ def test_yolo_changes_at_once_and_journals(make: Make) -> None:
     assert bench.effects() == ["apply"]
 
 
-def test_read_only_refuses(make: Make) -> None:
-    bench = make(mode="read-only")
+def test_read_only_refuses(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="read-only")
     with pytest.raises(ToolError, match="read-only"):
         bench.propose()
     bench.desk.mode = "approve"
@@ -62,15 +44,15 @@ def test_read_only_refuses(make: Make) -> None:
     assert bench.read() == BEFORE
 
 
-def test_modes_that_do_not_exist(make: Make) -> None:
-    bench = make()
+def test_modes_that_do_not_exist(make_bench: MakeBench) -> None:
+    bench = make_bench()
     with pytest.raises(UsageError, match="'YOLO' is unknown"):
         bench.desk.mode = "YOLO"  # type: ignore[assignment] - what a user may type
     assert bench.desk.mode == "approve"
 
 
-def test_switching_to_yolo_leaves_what_is_pending(make: Make) -> None:
-    bench = make()
+def test_switching_to_yolo_leaves_what_is_pending(make_bench: MakeBench) -> None:
+    bench = make_bench()
     approval = bench.propose()
     bench.desk.mode = "yolo"
     assert bench.desk.get(approval.id).status == "pending"
@@ -83,8 +65,8 @@ def test_switching_to_yolo_leaves_what_is_pending(make: Make) -> None:
 
 
 @pytest.mark.parametrize("mode", ["yolo", "approve"])
-def test_deleting_always_asks(make: Make, mode: Any) -> None:
-    bench = make(mode=mode)
+def test_deleting_always_asks(make_bench: MakeBench, mode: Any) -> None:
+    bench = make_bench(mode=mode)
     first = bench.propose("write_file", path="b.py", content="b\n")
     if mode == "approve":
         bench.desk.decide(first.id, "approve", scope="turn")
@@ -113,9 +95,9 @@ LONG = "".join(f"x{number} = {number}\n" for number in range(40))
 )
 @pytest.mark.parametrize("allowed_by", ["yolo", "turn", "kind"])
 def test_what_keeps_next_to_nothing_of_a_file_deletes_it(
-    make: Make, allowed_by: Any, content: str
+    make_bench: MakeBench, allowed_by: Any, content: str
 ) -> None:
-    bench = make(mode="yolo" if allowed_by == "yolo" else "approve")
+    bench = make_bench(mode="yolo" if allowed_by == "yolo" else "approve")
     bench.write("long.py", LONG)
     first = bench.propose("write_file", path="b.py", content="b\n")
     if allowed_by != "yolo":
@@ -125,8 +107,8 @@ def test_what_keeps_next_to_nothing_of_a_file_deletes_it(
     assert bench.read("long.py") == LONG
 
 
-def test_replacing_all_of_a_text_deletes_it(make: Make) -> None:
-    bench = make(mode="yolo")
+def test_replacing_all_of_a_text_deletes_it(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="yolo")
     approval = bench.propose(path=MODEL, old_text=BEFORE.strip(), new_text="")
     assert approval.status == "pending"
 
@@ -146,9 +128,9 @@ def test_replacing_all_of_a_text_deletes_it(make: Make) -> None:
     ids=["edit", "line ends", "indent", "half", "longer", "first text", "short", "one line"],
 )
 def test_what_keeps_a_part_of_a_file_does_not_delete_it(
-    make: Make, before: str, after: str
+    make_bench: MakeBench, before: str, after: str
 ) -> None:
-    bench = make(mode="yolo")
+    bench = make_bench(mode="yolo")
     bench.write("long.py", before)
     assert bench.propose("write_file", path="long.py", content=after).status == "done"
 
@@ -172,7 +154,7 @@ def learners(number: int) -> PlannedChange:
 
 
 @pytest.mark.parametrize("number", [1, 11, 400])
-def test_learners_are_no_files(make: Make, number: int) -> None:
+def test_learners_are_no_files(make_bench: MakeBench, number: int) -> None:
     policy = Policy(LLMSettings(mode="yolo"))
     tally = Tally(3, frozenset({"/d/a.py"}))
     assert policy.judge(learners(number), "chat", "t1", tally) == "yolo"
@@ -180,16 +162,16 @@ def test_learners_are_no_files(make: Make, number: int) -> None:
     assert policy.judge(learners(number), "chat", "t1", tally) == "ask"
 
 
-def test_learners_use_up_no_files_of_the_turn(make: Make) -> None:
-    bench = make(mode="yolo", files_per_turn=1)
+def test_learners_use_up_no_files_of_the_turn(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="yolo", files_per_turn=1)
     assert bench.propose("set_resources", memory="8GB").status == "done"
     assert new_file(bench, "a.py") == "done"
     assert bench.propose("set_resources", memory="16GB").status == "done"
     assert new_file(bench, "b.py") == "pending"
 
 
-def test_yolo_asks_after_many_files_and_goes_on_in_the_next_turn(make: Make) -> None:
-    bench = make(mode="yolo", files_per_turn=3)
+def test_yolo_asks_after_many_files_and_goes_on_in_the_next_turn(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="yolo", files_per_turn=3)
     statuses = [new_file(bench, f"{number}.py") for number in range(5)]
     assert statuses == ["done", "done", "done", "pending", "pending"]
     again = bench.propose("write_file", path="0.py", content="0\n")
@@ -197,8 +179,8 @@ def test_yolo_asks_after_many_files_and_goes_on_in_the_next_turn(make: Make) -> 
     assert new_file(bench, "6.py", turn="t2") == "done"
 
 
-def test_a_turn_that_is_approved_goes_on_for_so_many_files_more(make: Make) -> None:
-    bench = make(mode="yolo", files_per_turn=2)
+def test_a_turn_that_is_approved_goes_on_for_so_many_files_more(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="yolo", files_per_turn=2)
     assert [new_file(bench, f"{n}.py") for n in range(2)] == ["done", "done"]
     wanted = bench.propose("write_file", path="2.py", content="2\n")
     assert wanted.status == "pending"
@@ -208,8 +190,8 @@ def test_a_turn_that_is_approved_goes_on_for_so_many_files_more(make: Make) -> N
 
 
 @pytest.mark.parametrize("mode", ["yolo", "approve"])
-def test_a_turn_has_so_many_changes(make: Make, mode: Any) -> None:
-    bench = make(mode=mode, changes_per_turn=3)
+def test_a_turn_has_so_many_changes(make_bench: MakeBench, mode: Any) -> None:
+    bench = make_bench(mode=mode, changes_per_turn=3)
     for number in range(3):
         new_file(bench, f"{number}.py")
     with pytest.raises(ToolError, match="3 changes were proposed in this turn"):
@@ -219,8 +201,8 @@ def test_a_turn_has_so_many_changes(make: Make, mode: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["yolo", "approve"])
-def test_a_change_has_a_size(make: Make, mode: Any) -> None:
-    bench = make(mode=mode, max_change_bytes=100)
+def test_a_change_has_a_size(make_bench: MakeBench, mode: Any) -> None:
+    bench = make_bench(mode=mode, max_change_bytes=100)
     with pytest.raises(ToolError, match="max_change_bytes"):
         bench.propose("write_file", path="b.py", content="x" * 101)
     with pytest.raises(ToolError, match="too long"):
@@ -235,8 +217,8 @@ def test_a_change_has_a_size(make: Make, mode: Any) -> None:
     assert bench.desk.get(approval.id).status == "pending"
 
 
-def test_approving_a_turn_approves_what_it_showed_and_what_follows(make: Make) -> None:
-    bench = make()
+def test_approving_a_turn_approves_what_it_showed_and_what_follows(make_bench: MakeBench) -> None:
+    bench = make_bench()
     first, second = bench.propose(), bench.propose("write_file", path="b.py", content="b\n")
     deletion = bench.propose("delete_file", path="model.py")
     elsewhere = bench.propose("write_file", path="c.py", content="c\n", turn="t2")
@@ -249,8 +231,8 @@ def test_approving_a_turn_approves_what_it_showed_and_what_follows(make: Make) -
     assert [change.by for change in bench.desk.changes()] == ["approval", "rule", "rule"]
 
 
-def test_approving_a_turn_shows_again_what_has_changed(make: Make) -> None:
-    bench = make()
+def test_approving_a_turn_shows_again_what_has_changed(make_bench: MakeBench) -> None:
+    bench = make_bench()
     first = bench.propose()
     second = bench.propose(**(EDIT | {"old_text": "def f", "new_text": "def g"}))
     bench.desk.decide(first.id, "approve", scope="turn")
@@ -259,8 +241,8 @@ def test_approving_a_turn_shows_again_what_has_changed(make: Make) -> None:
     assert bench.desk.get(voided.replaced_by).status == "pending"
 
 
-def test_rejecting_a_turn_ends_its_changes(make: Make) -> None:
-    bench = make()
+def test_rejecting_a_turn_ends_its_changes(make_bench: MakeBench) -> None:
+    bench = make_bench()
     first, second = bench.propose(), bench.propose("write_file", path="b.py", content="b\n")
     bench.desk.decide(first.id, "reject", message="Only explain.", scope="turn")
     assert bench.desk.get(second.id).status == "rejected"
@@ -272,20 +254,20 @@ def test_rejecting_a_turn_ends_its_changes(make: Make) -> None:
     assert bench.effects() == ["apply"]
 
 
-def test_a_kind_is_a_tool_in_a_folder(make: Make) -> None:
-    bench = make()
+def test_a_kind_is_a_tool_in_a_folder(make_bench: MakeBench) -> None:
+    bench = make_bench()
     bench.write("sub/deep.py")
     bench.desk.decide(bench.propose().id, "approve", scope="kind")
     assert new_file(bench, "b.py") == "pending"
     assert bench.propose(**(EDIT | {"path": "sub/deep.py"})).status == "pending"
     other = EDIT | {"old_text": "def f", "new_text": "def g"}
     assert bench.propose(thread="other", turn="t7", **other).status == "done"
-    again = make()  # a rule ends with the session
+    again = make_bench()  # a rule ends with the session
     assert again.propose(turn="t8", call_id="later").status == "pending"
 
 
-def test_a_move_to_another_folder_is_another_kind(make: Make) -> None:
-    bench = make()
+def test_a_move_to_another_folder_is_another_kind(make_bench: MakeBench) -> None:
+    bench = make_bench()
     for name in ("a.py", "b.py", "c.py", "other/x.py"):
         bench.write(name)
     bench.desk.decide(
@@ -296,8 +278,8 @@ def test_a_move_to_another_folder_is_another_kind(make: Make) -> None:
     assert bench.propose("move_file", path="other/x.py", new_path="x.py").status == "pending"
 
 
-def test_deleting_is_no_kind(make: Make) -> None:
-    bench = make()
+def test_deleting_is_no_kind(make_bench: MakeBench) -> None:
+    bench = make_bench()
     bench.write("a.py")
     first = bench.propose("delete_file", path="a.py")
     assert bench.desk.decide(first.id, "approve", scope="kind").status == "done"
@@ -307,8 +289,8 @@ def test_deleting_is_no_kind(make: Make) -> None:
     assert new_file(bench, "b.py") == "pending"
 
 
-def test_rejecting_a_kind(make: Make) -> None:
-    bench = make(mode="approve")
+def test_rejecting_a_kind(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="approve")
     bench.desk.decide(bench.propose().id, "reject", scope="kind")
     bench.desk.mode = "yolo"
     with pytest.raises(ToolError, match="changes of this kind"):
@@ -316,8 +298,8 @@ def test_rejecting_a_kind(make: Make) -> None:
     assert new_file(bench, "b.py") == "done"
 
 
-def test_calls_of_one_turn_on_one_file_follow_each_other_in_yolo(make: Make) -> None:
-    bench = make(mode="yolo")
+def test_calls_of_one_turn_on_one_file_follow_each_other_in_yolo(make_bench: MakeBench) -> None:
+    bench = make_bench(mode="yolo")
     plan = bench.executor.plan
     first_plan = plan("replace_text", EDIT | {"old_text": "def f", "new_text": "def g"})
     assert bench.propose().status == "done"
@@ -332,8 +314,8 @@ def test_calls_of_one_turn_on_one_file_follow_each_other_in_yolo(make: Make) -> 
     assert bench.read() == AFTER.replace("def f", "def g")
 
 
-def test_a_switch_in_the_middle_holds_for_the_next_change(make: Make) -> None:
-    bench: Bench = make(mode="yolo")
+def test_a_switch_in_the_middle_holds_for_the_next_change(make_bench: MakeBench) -> None:
+    bench: Bench = make_bench(mode="yolo")
 
     def switch(tool: str, arguments: Any) -> Any:
         bench.desk.mode = "approve"

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
 from llm_scheduler.agent.approval import Approval
 from llm_scheduler.errors import UsageError
 from llm_scheduler.tools.change import PlannedChange
-from tests.agent.desk_files import LEARNER, MODEL, Bench, wait_for_no_disk
+from tests.agent.conftest import MakeBench
+from tests.agent.desk_files import LEARNER, MODEL, Bench
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    wait_for_no_disk(monkeypatch)
+def shell(make_bench: MakeBench) -> Bench:
     """Provide a desk beside the run, as in another terminal."""
-    bench = Bench(tmp_path, owns_run=False)
-    bench.write()
-    yield bench
-    bench.close()
+    return make_bench(owns_run=False)
 
 
 @contextmanager

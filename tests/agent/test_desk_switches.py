@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from llm_scheduler.agent.approval import Approval
 from llm_scheduler.config import Mode
 from llm_scheduler.errors import ToolError
-from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
-
-Make = Callable[..., Bench]
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    wait_for_no_disk(monkeypatch)
-    made: list[Bench] = []
-
-    def make_bench(**settings: Any) -> Bench:
-        made.append(Bench(tmp_path, **settings))
-        made[-1].write()
-        return made[-1]
-
-    yield make_bench
-    for bench in made:
-        bench.close()
+from tests.agent.conftest import MakeBench
+from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench
 
 
 class Switch:
@@ -54,9 +34,11 @@ def propose_or_say(bench: Bench) -> Approval | str:
 
 @pytest.mark.parametrize("mode", ["approve", "read-only"])
 @pytest.mark.parametrize("step", ["locked", "packed", "proposing", "proposed", "begun"])
-def test_a_switch_holds_back_what_was_judged_before(make: Make, step: str, mode: Mode) -> None:
+def test_a_switch_holds_back_what_was_judged_before(
+    make_bench: MakeBench, step: str, mode: Mode
+) -> None:
     switch = Switch(step, mode)
-    bench = switch.bench = make(mode="yolo", on_step=switch)
+    bench = switch.bench = make_bench(mode="yolo", on_step=switch)
     outcome = propose_or_say(bench)
     assert switch.bench is None
     assert bench.desk.mode == mode
@@ -78,9 +60,11 @@ def test_a_switch_holds_back_what_was_judged_before(make: Make, step: str, mode:
 
 
 @pytest.mark.parametrize("step", ["decided", "begun"])
-def test_a_switch_to_read_only_holds_back_what_was_just_approved(make: Make, step: str) -> None:
+def test_a_switch_to_read_only_holds_back_what_was_just_approved(
+    make_bench: MakeBench, step: str
+) -> None:
     switch = Switch(step, "read-only")
-    bench = make(on_step=switch)
+    bench = make_bench(on_step=switch)
     first, second = bench.propose(), bench.propose("write_file", path="b.py", content="b\n")
     switch.bench = bench
     settled = bench.desk.decide(first.id, "approve", scope="turn")
@@ -92,9 +76,9 @@ def test_a_switch_to_read_only_holds_back_what_was_just_approved(make: Make, ste
     assert "done" not in bench.events()
 
 
-def test_a_switch_during_the_effect_lets_it_finish(make: Make) -> None:
+def test_a_switch_during_the_effect_lets_it_finish(make_bench: MakeBench) -> None:
     switch = Switch("applied", "read-only")
-    bench = switch.bench = make(mode="yolo", on_step=switch)
+    bench = switch.bench = make_bench(mode="yolo", on_step=switch)
     assert bench.propose().status == "done"
     assert bench.read() == AFTER
     bench.desk.undo("ch-1")
@@ -102,8 +86,8 @@ def test_a_switch_during_the_effect_lets_it_finish(make: Make) -> None:
 
 
 @pytest.mark.parametrize("mode", ["yolo", "approve"])
-def test_what_must_be_asked_for_always_is(make: Make, mode: Mode) -> None:
-    bench = make(mode=mode)
+def test_what_must_be_asked_for_always_is(make_bench: MakeBench, mode: Mode) -> None:
+    bench = make_bench(mode=mode)
     shown = bench.propose("write_file", path="b.py", content="b\n", must_ask=True)
     assert shown.status == "pending"
     assert bench.propose(must_ask=True, call_id=shown.call_id).status == "pending"
@@ -119,14 +103,16 @@ def test_what_must_be_asked_for_always_is(make: Make, mode: Mode) -> None:
     assert bench.desk.decide(shown.id, "approve").status == "done"
 
 
-def test_what_must_be_asked_for_stays_so_in_a_new_diff_and_after_a_restart(make: Make) -> None:
-    bench = make()
+def test_what_must_be_asked_for_stays_so_in_a_new_diff_and_after_a_restart(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench()
     other = bench.propose("write_file", path="b.py", content="b\n")
     approval = bench.propose(must_ask=True)
     bench.write(text=f"import math\n{BEFORE}")
     void = bench.desk.decide(approval.id, "approve")
     assert void.status == "void"
-    again = make()
+    again = make_bench()
     again.write(text=f"import math\n{BEFORE}")
     assert again.desk.decide(other.id, "approve", scope="turn").status == "done"
     assert again.desk.get(void.replaced_by).status == "pending"
@@ -135,9 +121,9 @@ def test_what_must_be_asked_for_stays_so_in_a_new_diff_and_after_a_restart(make:
 @pytest.mark.parametrize("other_thread", [False, True])
 @pytest.mark.parametrize("other_words", [False, True])
 def test_what_was_rejected_is_asked_for_in_every_later_turn(
-    make: Make, other_words: bool, other_thread: bool
+    make_bench: MakeBench, other_words: bool, other_thread: bool
 ) -> None:
-    bench = make()
+    bench = make_bench()
     bench.desk.decide(bench.propose().id, "reject", message="No.")
     bench.desk.mode = "yolo"
     where = {"turn": "t2", "thread": "other" if other_thread else "chat"}
@@ -152,8 +138,8 @@ def test_what_was_rejected_is_asked_for_in_every_later_turn(
     )
 
 
-def test_what_was_rejected_and_later_approved_is_free_again(make: Make) -> None:
-    bench = make()
+def test_what_was_rejected_and_later_approved_is_free_again(make_bench: MakeBench) -> None:
+    bench = make_bench()
     bench.desk.decide(bench.propose().id, "reject")
     again = bench.propose(turn="t2")
     bench.desk.mode = "yolo"

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from llm_scheduler.errors import ChangedSince, StoreError, ToolError, UsageError
 from llm_scheduler.tools.change import PlannedChange
-from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench, wait_for_no_disk
+from tests.agent.conftest import MakeBench
+from tests.agent.desk_files import AFTER, BEFORE, EDIT, MODEL, Bench
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    wait_for_no_disk(monkeypatch)
-    bench = Bench(tmp_path, mode="yolo")
-    bench.write()
-    yield bench
-    bench.close()
+def bench(make_bench: MakeBench) -> Bench:
+    return make_bench(mode="yolo")
 
 
 def test_an_undo_is_a_change_that_can_be_undone(bench: Bench) -> None:

@@ -21,6 +21,8 @@ from llm_scheduler.agent.diagnosis_claims import LEASE_S, Claim, DiagnosisClaims
 from llm_scheduler.agent.judging import join_opinions
 from llm_scheduler.agent.retries import Patience
 from llm_scheduler.config import LLMSettings
+from llm_scheduler.diagnosis.groups import Failure
+from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.testing.scripted_model import (
     ScriptedModel,
     answer,
@@ -35,6 +37,7 @@ from tests.agent.failed_jobs import LOG, KnownRun, make_answer, make_failure, qu
 
 KEY = "python-name-error:abc"
 Make = Callable[..., ModelDiagnoser]
+MakePair = Callable[[], tuple[ModelDiagnoser, ModelDiagnoser]]
 
 
 @pytest.fixture
@@ -64,8 +67,24 @@ async def make(model: ScriptedModel, settings_for: Any, tmp_path: Path) -> Async
 
 
 @pytest.fixture
+def make_pair(make: Make, monkeypatch: pytest.MonkeyPatch) -> MakePair:
+    """Return a function that makes two kernels' diagnosers, which look often for a claim's end."""
+    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
+    return lambda: (make(), make())
+
+
+@pytest.fixture
 def run(tmp_path: Path) -> KnownRun:
     return KnownRun(tmp_path)
+
+
+async def start_asking(
+    diagnoser: ModelDiagnoser, failure: Failure, run: KnownRun, has_begun: threading.Event
+) -> asyncio.Task[Diagnosis | None]:
+    """Ask for a diagnosis, and wait until that has come to a point."""
+    task = asyncio.create_task(diagnoser.diagnose(KEY, failure, run))
+    await asyncio.to_thread(has_begun.wait)
+    return task
 
 
 async def test_a_group_is_asked_about_once(
@@ -112,8 +131,7 @@ async def test_when_nobody_wants_it_any_more_the_call_ends(
     model.script(gate, answer(make_answer()))
     diagnoser = make()
     failure = make_failure(tmp_path)
-    task = asyncio.create_task(diagnoser.diagnose(KEY, failure, run))
-    await asyncio.to_thread(gate.reached.wait)
+    task = await start_asking(diagnoser, failure, run, gate.reached)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -135,17 +153,15 @@ async def test_it_survives_a_restart_and_other_kernels_share_it(
 
 async def test_of_two_kernels_that_ask_at_the_same_time_one_pays(
     model: ScriptedModel,
-    make: Make,
+    make_pair: MakePair,
     run: KnownRun,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
     gate = hold(answer(make_answer()))
     model.script(gate)
-    one, other = make(), make()
-    first = asyncio.create_task(one.diagnose(KEY, make_failure(tmp_path), run))
-    await asyncio.to_thread(gate.reached.wait)
+    one, other = make_pair()
+    first = await start_asking(one, make_failure(tmp_path), run, gate.reached)
     waits = asyncio.Event()
     loop, take = asyncio.get_running_loop(), Claim.take
 
@@ -164,18 +180,12 @@ async def test_of_two_kernels_that_ask_at_the_same_time_one_pays(
 
 
 async def test_when_the_one_who_asks_gives_up_the_other_asks(
-    model: ScriptedModel,
-    make: Make,
-    run: KnownRun,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    model: ScriptedModel, make_pair: MakePair, run: KnownRun, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
     gate = hold(say("too late"), after_chars=3)
     model.script(gate, answer(make_answer()))
-    one, other = make(), make()
-    first = asyncio.create_task(one.diagnose(KEY, make_failure(tmp_path), run))
-    await asyncio.to_thread(gate.reached.wait)
+    one, other = make_pair()
+    first = await start_asking(one, make_failure(tmp_path), run, gate.reached)
     second = asyncio.create_task(other.diagnose(KEY, make_failure(tmp_path), run))
     first.cancel()
     assert (await second) is not None
@@ -184,12 +194,11 @@ async def test_when_the_one_who_asks_gives_up_the_other_asks(
 
 async def test_who_is_cancelled_while_taking_a_claim_leaves_none(
     model: ScriptedModel,
-    make: Make,
+    make_pair: MakePair,
     run: KnownRun,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(diagnosing, "CLAIM_POLL_S", 0.01)
     model.script(answer(make_answer()))
     taking, go_on, take = threading.Event(), threading.Event(), Claim.take
 
@@ -199,9 +208,8 @@ async def test_who_is_cancelled_while_taking_a_claim_leaves_none(
         return take(claim)
 
     monkeypatch.setattr(Claim, "take", take_late)
-    one, other = make(), make()
-    first = asyncio.create_task(one.diagnose(KEY, make_failure(tmp_path), run))
-    await asyncio.to_thread(taking.wait)
+    one, other = make_pair()
+    first = await start_asking(one, make_failure(tmp_path), run, taking)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first

@@ -213,7 +213,7 @@ def test_a_forged_traceback_edits_nothing(name: str, tmp_path: Path) -> None:
         for mode in modes:
             assistant.mode = mode
             for group in run.groups():
-                proposed = assistant.propose_exact_fixes(group)
+                proposed = assistant.propose_fixes(group).approvals
                 assert {approval.status for approval in proposed} <= {"pending"}
         assert assistant.changes() == []
     assert contents(tmp_path) == before
@@ -228,7 +228,7 @@ def test_a_real_misspelling_is_mended_at_once(tmp_path: Path) -> None:
     with closing(
         Assistant(settings, state_dir=state, run=run, run_file=tmp_path / "run.sqlite")
     ) as assistant:
-        done = assistant.propose_exact_fixes(run.groups()[0])
+        done = assistant.propose_fixes(run.groups()[0]).approvals
         assert [approval.status for approval in done] == ["done", "done"]
     assert (tmp_path / "model.py").read_text() == "length = 3\nprint(length)\n"
     assert run.jobs()[0].state == "waiting"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +13,13 @@ from pydantic import BaseModel, SecretStr
 
 from llm_scheduler.agent.events import ToolFinished
 from llm_scheduler.agent.known_keys import find_keys
-from llm_scheduler.agent.model_choice import NO_KEY, describe_model
+from llm_scheduler.agent.model_choice import NO_KEY, close_models, describe_model, make_models
 from llm_scheduler.agent.summaries import SHORT_OUTPUT, summary_request
 from llm_scheduler.agent.untrusted import make_safe
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, repeat, say, tool
-from tests.agent.conftest import MakeTalk
-from tests.agent.talking import end_of, of_kind
+from tests.agent.conftest import MakeTalk, SettingsFor
+from tests.agent.talking import Talk, end_of, of_kind
 
 KEY = "corp own key 55 abc"
 """Of no known form."""
@@ -62,10 +64,46 @@ class Client(BaseModel):
         ("EMPTY", NO_KEY, ()),
     ],
 )
-def test_keys_in_use(of_settings: Any, of_client: Any, known: tuple[str, ...]) -> None:
+def test_keys_in_use(
+    of_settings: Any, of_client: Any, known: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.environ", {})
     client = Client(openai_api_key=SecretStr(of_client) if of_client else None)
     settings = LLMSettings(api_key=of_settings)
     assert find_keys(settings, [client, SimpleNamespace(name="x")]) == known
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OPENAI_API_KEY", "MISTRAL_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "openai_api_key"],
+)
+async def test_a_key_of_a_variable_is_in_no_title_from_the_first_message_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, KEY)
+    talk = Talk(tmp_path, LLMSettings(threads_dir=tmp_path / "threads"))
+    with closing(talk):
+        events = await talk.say(f"Is {KEY} right?")
+        talk.agent.rename("chat-2", f"With {KEY}", may_make=True)
+        titles = {info.id: info.title for info in talk.agent.threads()}
+        assert titles == {"chat-1": "Is [redacted] right?", "chat-2": "With [redacted]"}
+        assert KEY not in "".join(event.model_dump_json() for event in events)
+        assert (await talk.agent.history("chat-1"))[0].text == "Is [redacted] right?"
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if KEY.encode() in path.read_bytes()]
+
+
+async def test_the_key_of_a_chat_model_is_in_no_title(
+    model: ScriptedModel, tmp_path: Path, settings_for: SettingsFor
+) -> None:
+    (made,) = make_models(settings_for(model, api_key=KEY))
+    model.script(say("No."))
+    talk = Talk(tmp_path, LLMSettings(threads_dir=tmp_path / "threads", chat_model=made))
+    with closing(talk):
+        await talk.say(f"Is {KEY} right?")
+        assert talk.agent.threads()[0].title == "Is [redacted] right?"
+    await close_models([made])
 
 
 def test_a_key_is_hidden_before_anything_is_cut() -> None:

@@ -20,25 +20,27 @@ def notes_in(model: ScriptedModel) -> int:
     return last_request(model).count("was undone, by change")
 
 
-async def made_in_yolo(talk: Talk) -> str:
+async def made_and_undone(
+    model: ScriptedModel, talk_with: MakeTalk, *answers: str
+) -> tuple[Talk, str]:
+    """Let a change be made in YOLO mode, and undo it; returns the id of what undid it."""
+    model.script(call_tools(tool("replace_text", **EDIT)), *map(say, ("Mended.", *answers)))
+    talk = talk_with(model, mode="yolo")
     talk.write()
     await talk.say("Mend it.")
     assert talk.read() == AFTER
     (change,) = talk.desk.changes()
-    return change.id
+    undo = talk.desk.undo(change.id)
+    assert talk.read() == BEFORE
+    return talk, undo.id
 
 
 async def test_the_next_answer_knows_what_was_undone_and_is_told_once(
     model: ScriptedModel, talk_with: MakeTalk
 ) -> None:
-    model.script(
-        call_tools(tool("replace_text", **EDIT)), say("Mended."), say("I see."), say("Still so.")
-    )
-    talk = talk_with(model, mode="yolo")
-    undo = talk.desk.undo(await made_in_yolo(talk))
-    assert talk.read() == BEFORE
+    talk, undo = await made_and_undone(model, talk_with, "I see.", "Still so.")
     await talk.say("And now?")
-    assert f"(change ch-1) was undone, by change {undo.id}" in last_request(model)
+    assert f"(change ch-1) was undone, by change {undo}" in last_request(model)
     assert [item.role for item in await talk.agent.history("chat-1")][-3:-1] == ["note", "user"]
     await talk.say("And now?")
     assert notes_in(model) == 1, "it stays in the thread and is not told again"
@@ -47,12 +49,8 @@ async def test_the_next_answer_knows_what_was_undone_and_is_told_once(
 async def test_an_undo_that_is_undone_before_anybody_asked_is_not_told(
     model: ScriptedModel, talk_with: MakeTalk
 ) -> None:
-    model.script(
-        call_tools(tool("replace_text", **EDIT)), say("Mended."), say("Good."), say("I see.")
-    )
-    talk = talk_with(model, mode="yolo")
-    undo = talk.desk.undo(await made_in_yolo(talk))
-    again = talk.desk.undo(undo.id)
+    talk, undo = await made_and_undone(model, talk_with, "Good.", "I see.")
+    again = talk.desk.undo(undo)
     await talk.say("And now?")
     assert "[Note" not in last_request(model)
     talk.desk.undo(again.id)
@@ -63,13 +61,9 @@ async def test_an_undo_that_is_undone_before_anybody_asked_is_not_told(
 async def test_what_holds_again_after_it_was_told_as_undone_is_told(
     model: ScriptedModel, talk_with: MakeTalk
 ) -> None:
-    model.script(
-        call_tools(tool("replace_text", **EDIT)), say("Mended."), say("I see."), say("Good.")
-    )
-    talk = talk_with(model, mode="yolo")
-    undo = talk.desk.undo(await made_in_yolo(talk))
+    talk, undo = await made_and_undone(model, talk_with, "I see.", "Good.")
     await talk.say("And now?")
-    again = talk.desk.undo(undo.id)
+    again = talk.desk.undo(undo)
     await talk.say("And now?")
     assert f"holds again: change {again.id}" in last_request(model)
 
@@ -99,9 +93,7 @@ async def test_an_undo_before_a_decision_is_told_when_the_turn_goes_on(
 async def test_another_conversation_hears_nothing_of_it(
     model: ScriptedModel, talk_with: MakeTalk
 ) -> None:
-    model.script(call_tools(tool("replace_text", **EDIT)), say("Mended."), say("Hello."), say("Hi"))
-    talk = talk_with(model, mode="yolo")
-    talk.desk.undo(await made_in_yolo(talk))
+    talk, _ = await made_and_undone(model, talk_with, "Hello.", "Hi")
     await talk.say("Hello?", thread="chat-2")
     assert "[Note" not in last_request(model)
     await talk.agent.delete("chat-1")

@@ -201,12 +201,16 @@ class ChatPage:
 
     def ask(self, text: str, panel: Any = None) -> None:
         """Say something in a new conversation, and wait until it is shown."""
+        self.start_conversation(panel)
+        self.say(text, panel)
+
+    def start_conversation(self, panel: Any = None) -> None:
+        """Open a new conversation, unless the one that is shown is empty."""
         panel = panel or self.panel
         shown = panel.locator(".lm-item, .lm-diagnosis:not([hidden])")
         if shown.count():
             self.button("New conversation", panel).click()
             shown.first.wait_for(state="detached")
-        self.say(text, panel)
 
     def say(self, text: str, panel: Any = None) -> None:
         """Say something in the conversation that is shown."""
@@ -215,6 +219,20 @@ class ChatPage:
         box = panel.get_by_role("textbox", name="Message", exact=True)
         box.fill(text)
         box.press("Enter")
+
+    def mend_and_undo(self, name: str) -> None:
+        """Ask for a change in this conversation, see its diff, approve it and undo it."""
+        self.write(name)
+        self.say(f"please mend {name}")
+        self.panel.get_by_text(REASON).wait_for()
+        self.panel.locator(".lm-card").get_by_text("0.5, 0.5").first.wait_for()
+        assert self.path(name).read_text() == SOURCE
+        self.button("Approve").click()
+        self.wait_until_source(name, MENDED)
+        self.log.get_by_text("1 of 1 changes made.").wait_for()
+        self.log.get_by_role("button", name="Undo", exact=True).click()
+        self.wait_until_source(name, SOURCE)
+        self.log.get_by_text("what was there before is back").wait_for()
 
     def find_barriers(self, *rules: str) -> list[str]:
         """Return what axe has against the panel as it is now, by all rules or these."""

@@ -100,7 +100,9 @@ def _write_settings(config: Path) -> None:
 
 
 def _environment(folder: Path, token: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    # PYTHONPATH may lead to another ipykernel than the one that is installed.
+    names = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **kept,
         "HOME": str(folder),

@@ -180,7 +180,8 @@ def open_threads(chat: ChatPage) -> Close:
 def open_completion(chat: ChatPage) -> Close:
     box = chat.panel.get_by_role("textbox", name="Message", exact=True)
     box.press_sequentially("/")
-    chat.panel.get_by_role("option").first.wait_for()
+    # Each command with what it does.
+    chat.panel.get_by_role("option", name="/help list the commands").wait_for()
     return lambda: box.fill("")
 
 
@@ -228,8 +229,15 @@ def look_at(chat: ChatPage, name: str) -> None:
     take(chat, f"{name}-light")
     assert chat.find_barriers() == []
     with narrowed(chat):
+        if name == "jobs":  # it covers the conversation then
+            chat.button("What happened").click()
         take(chat, f"{name}-narrow")
         assert find_cut(chat) == []
+        if name == "jobs":
+            chat.panel.locator(".lm-job").first.wait_for()
+            chat.panel.locator(".lm-box").wait_for(state="hidden")
+            chat.browser.page.keyboard.press("Escape")
+            chat.panel.locator(".lm-box").wait_for()
     if name == "approval":
         # What systems do to the colours of all pages.
         chat.browser.page.emulate_media(forced_colors="active")

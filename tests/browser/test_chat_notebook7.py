@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from llm_scheduler.testing.scripted_model import hold, say
-from tests.browser.chat_page import MENDED, REASON, RUN_LIMIT_MS, SOURCE, ChatPage
+from tests.browser.chat_page import RUN_LIMIT_MS, ChatPage
 from tests.browser.lab import open_browser
+from tests.browser.mouse import HEIGHT_PX, drag, middle
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +29,10 @@ def test_ask_stream_see_the_diff_approve_and_undo(chromium: Any, chat: ChatPage)
         browser.run_cell(1)
         seen = ChatPage(browser, chat.lab, chat.model, chat.name)
         walk(seen, chat)
+        browser.page.set_viewport_size({"width": 1200, "height": HEIGHT_PX})
+        cell = browser.cell(0).locator(".jp-InputPrompt")
+        cell.scroll_into_view_if_needed()
+        assert "import adaptive\n" in drag(seen, middle(cell))
         assert browser.foreign_requests == []
         # Notebook 7 has errors of its own; those of the panel come from its module.
         assert [error for error in errors if "blob:" in error.stack] == []
@@ -42,14 +47,4 @@ def walk(seen: ChatPage, chat: ChatPage) -> None:
     gate.release()
     seen.log.get_by_text("It is the sum of the weights.").wait_for()
 
-    chat.write("seven.py")
-    seen.say("please mend seven.py")
-    seen.panel.get_by_text(REASON).wait_for()
-    seen.panel.locator(".lm-card").get_by_text("0.5, 0.5").first.wait_for()
-    assert chat.path("seven.py").read_text() == SOURCE
-    seen.button("Approve").click()
-    seen.wait_until_source("seven.py", MENDED)
-    seen.log.get_by_text("1 of 1 changes made.").wait_for()
-    seen.log.get_by_role("button", name="Undo", exact=True).click()
-    seen.wait_until_source("seven.py", SOURCE)
-    seen.log.get_by_text("what was there before is back").wait_for()
+    seen.mend_and_undo("seven.py")

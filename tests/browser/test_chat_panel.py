@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llm_scheduler.testing.scripted_model import hold, say
-from tests.browser.chat_page import MENDED, REASON, RUN_LIMIT_MS, SOURCE, TITLE, ChatPage
+from tests.browser.chat_page import MENDED, RUN_LIMIT_MS, SOURCE, TITLE, ChatPage
 
 pytestmark = pytest.mark.browser
 
@@ -38,17 +38,8 @@ def test_a_change_in_the_thread_of_a_failure(chat: ChatPage) -> None:
 
 
 def test_ask_see_the_diff_approve_and_undo(chat: ChatPage) -> None:
-    chat.write("fix.py")
-    chat.ask("please mend fix.py")
-    chat.panel.get_by_text(REASON).wait_for()
-    chat.panel.locator(".lm-card").get_by_text("0.5, 0.5").first.wait_for()
-    assert chat.path("fix.py").read_text() == SOURCE
-    chat.button("Approve").click()
-    chat.wait_until_source("fix.py", MENDED)
-    chat.log.get_by_text("1 of 1 changes made.").wait_for()
-    chat.log.get_by_role("button", name="Undo", exact=True).click()
-    chat.wait_until_source("fix.py", SOURCE)
-    chat.log.get_by_text("what was there before is back").wait_for()
+    chat.start_conversation()
+    chat.mend_and_undo("fix.py")
 
 
 def test_reject_changes_nothing_and_the_model_is_told(chat: ChatPage) -> None:
@@ -73,6 +64,26 @@ def test_what_is_edited_is_what_is_written(chat: ChatPage) -> None:
     text.fill(mine)
     chat.button("Approve my version").click()
     chat.wait_until_source("edit.py", SOURCE.replace("0.0, 0.0", "0.25, 0.75"))
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()
+
+
+def test_a_file_that_changed_meanwhile_is_left_alone_and_the_new_diff_is_shown(
+    chat: ChatPage,
+) -> None:
+    chat.write("moved.py")
+    chat.ask("please mend moved.py")
+    chat.wait(lambda: chat.button("Approve").is_enabled())
+    mine = "# written while the change waited\n"
+    chat.path("moved.py").write_text(mine + SOURCE)
+    chat.button("Approve").click()
+    void = chat.log.locator(".lm-card", has_text="Out of date").first
+    void.get_by_text("Nothing was changed.").wait_for()
+    assert chat.path("moved.py").read_text() == mine + SOURCE
+    fresh = chat.log.locator(".lm-card[data-status=pending]")
+    fresh.get_by_text(mine.strip()).wait_for()
+    chat.wait(lambda: chat.button("Approve").is_enabled())
+    chat.button("Approve").click()
+    chat.wait_until_source("moved.py", mine + MENDED)
     chat.log.get_by_text("1 of 1 changes made.").wait_for()
 
 

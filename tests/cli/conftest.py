@@ -1,14 +1,17 @@
-"""The command line as a program, in an environment that the caller can't change."""
+"""The command line as a program, in an environment that the caller can't change; its chat."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.cli.fake_assistant import FakeAssistant, ScriptedInput, Talk
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -90,3 +93,17 @@ def make_log(tmp_path: Path) -> Callable[..., Path]:
         return log
 
     return make
+
+
+@pytest.fixture
+def talk() -> Iterator[Callable[..., Talk]]:
+    """Return a function that makes a session of the chat with an assistant that a test plays."""
+    made: list[Talk] = []
+
+    def make(*turns: Any, typed: tuple[str, ...] = (), keys: bool = True) -> Talk:
+        made.append(Talk(FakeAssistant(*turns), ScriptedInput(*typed, keys=keys)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.session.close()

@@ -170,6 +170,14 @@ def test_list_by_word_and_category(call):
     assert call("list", "--search", "qqqzzz")[0] == 1
 
 
+def test_the_list_has_a_line_for_each_cause(call):
+    listed = [json.loads(line) for line in call("list", "--json")[1].splitlines()]
+    lines = call("list")[1].splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == [cause["id"] for cause in listed]
+    assert all(line.endswith(x["shown_title"]) for line, x in zip(lines, listed, strict=False))
+    assert lines[-1] == f"{len(listed)} causes."
+
+
 def test_list_of_an_unknown_category_is_wrong_usage(call):
     status, _, err = call("list", "--category", "licence")
     assert status == 2

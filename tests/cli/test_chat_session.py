@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,28 +27,11 @@ from llm_scheduler.cli.chat_commands import COMMANDS, run_command
 from llm_scheduler.errors import UsageError
 from tests.cli.fake_assistant import (
     DIFF,
-    FakeAssistant,
-    ScriptedInput,
-    Talk,
     approval,
     read_file,
     text,
     used,
 )
-
-
-@pytest.fixture
-def talk() -> Iterator[Callable[..., Talk]]:
-    """Return a function that makes a session."""
-    made: list[Talk] = []
-
-    def make(*turns: Any, typed: tuple[str, ...] = (), keys: bool = True) -> Talk:
-        made.append(Talk(FakeAssistant(*turns), ScriptedInput(*typed, keys=keys)))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.session.close()
 
 
 def test_an_answer_is_shown_with_its_tools_in_a_line_each(talk: Any) -> None:
@@ -260,6 +242,8 @@ def test_the_mode_is_set_and_a_wrong_one_refused(talk: Any) -> None:
     with pytest.raises(UsageError, match="available: read-only, approve, yolo"):
         run_command(t.session, "/mode reckless")
     assert t.assistant.mode == "yolo"
+    run_command(t.session, "/mode Read-Only")
+    assert t.assistant.mode == "read-only"
 
 
 def test_threads_are_changed(talk: Any) -> None:

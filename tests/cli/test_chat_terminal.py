@@ -261,3 +261,17 @@ def test_wrong_usage_is_said(chat: Any, tmp_path: Path, monkeypatch: pytest.Monk
     status, out, err = chat("--message", "why?")
     assert (status, out) == (2, "")
     assert "There is no run in" in err
+
+
+def test_a_run_file_that_can_t_be_written_is_no_wrong_file(
+    chat: Any, run_folder: Path, tmp_path: Path
+) -> None:
+    (run_folder / "bands.failures.sqlite-journal").mkdir()  # where SQLite notes what it changes
+    status, out, err = chat("--message", "why?")
+    assert (status, out) == (1, "")
+    assert "bands.failures.sqlite can't be used: disk I/O error" in err
+    other = tmp_path / "other.failures.sqlite"
+    other.write_text("some text of another program, which is long enough\n" * 20)
+    status, out, err = chat(str(other), "--message", "why?")
+    assert (status, out) == (2, "")
+    assert "is not the failures file of a run" in err

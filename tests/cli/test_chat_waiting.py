@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,7 @@ import pytest
 from llm_scheduler.cli.chat import converse
 from llm_scheduler.cli.chat_commands import run_command
 from llm_scheduler.errors import UsageError
-from tests.cli.fake_assistant import DIFF, FakeAssistant, ScriptedInput, Talk, approval
-
-
-@pytest.fixture
-def talk() -> Iterator[Callable[..., Talk]]:
-    """Return a function that makes a session."""
-    made: list[Talk] = []
-
-    def make(*turns: Any, typed: tuple[str, ...] = (), keys: bool = True) -> Talk:
-        made.append(Talk(FakeAssistant(*turns), ScriptedInput(*typed, keys=keys)))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.session.close()
+from tests.cli.fake_assistant import DIFF, approval
 
 
 def test_a_word_decides_nothing_that_was_not_shown_here(talk: Any) -> None:
@@ -71,7 +56,7 @@ def test_what_is_approved_and_not_carried_out_is_listed_and_can_be_rejected(talk
     t.assistant.not_carried_out = [approval("ap-4", status="approved")]
     run_command(t.session, "/pending")
     assert "ap-4 is approved and waits for the notebook" in t.shown
-    with pytest.raises(UsageError, match="Which change"):
+    with pytest.raises(UsageError, match="No change waits for a decision"):
         run_command(t.session, "/approve ap-4")
     run_command(t.session, "/reject ap-4 rather not")
     assert t.assistant.decisions == [("ap-4", "reject", "rather not", "call", None)]

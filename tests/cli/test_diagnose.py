@@ -140,7 +140,7 @@ def test_many_failures_are_shown_by_cause(cli, make_log, tmp_path: Path) -> None
 
 
 def test_hostile_log_is_harmless(cli, tmp_path: Path) -> None:
-    log = tmp_path / "[bold]evil[-1.out"
+    log = tmp_path / "[bold]evil[-1\nforged.out"
     log.write_bytes(
         b"\x1b]0;owned\x07[red]Traceback (most recent call last):\n"
         b"Traceback (most recent call last):\n"
@@ -154,7 +154,7 @@ def test_hostile_log_is_harmless(cli, tmp_path: Path) -> None:
         assert "\x1b]" not in done.stdout
         assert "\x07" not in done.stdout
         assert "\u202e" not in done.stdout
-        assert "[bold]evil[-1.out" in done.stdout.replace("\n", "")
+        assert "[bold]evil[-1\\x0aforged.out" in done.stdout.replace("\n", "")
     done = cli("diagnose", "--json", str(log))
     assert done.stdout.isascii()
 

@@ -12,6 +12,7 @@ import pytest
 from llm_scheduler.diagnosis import diagnose_log
 from llm_scheduler.diagnosis.endings import NOT_ENDED
 from llm_scheduler.engine.records import LIVE_STATES, JobRecord
+from tests.diagnosis.job_samples import diagnose_text
 
 NOISE = random.Random(7).randbytes(300_000)
 TRACEBACK = b"""
@@ -120,3 +121,12 @@ def test_what_no_rule_knows_shows_the_most_telling_lines(tmp_path):
     found = diagnose_log(log, record=JobRecord(job_id="3", state="FAILED", exit_code=3))
     assert found.category == "code_error"
     assert telling.strip() in [item.text for item in found.evidence[:3]]
+
+
+def test_a_traceback_cut_off_before_its_exception(tmp_path):
+    text = 'Traceback (most recent call last):\n  File "/home/ann/run.py", line 7, in main\n    f(0'
+    found = diagnose_text(tmp_path, text)
+    assert found.category == "code_error"
+    assert found.title.startswith("The log ends inside of a traceback")
+    assert "class" not in found.explanation
+    assert "line 7 of `run.py`" in found.explanation

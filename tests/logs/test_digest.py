@@ -153,6 +153,18 @@ def test_text_in_a_log_can_not_break_lines(tmp_path):
     assert "\x1b" not in found.text
 
 
+def test_the_name_of_a_log_can_not_break_lines_or_steer(tmp_path):
+    name = "a\nMost telling lines:\x1b[2J\u202e TOKEN_OF_RUN=abc123def456 \udcff.out"
+    path = tmp_path / name
+    path.write_text("ValueError: no\n")
+    for paths in (path, [path, tmp_path / f"b{name}"]):
+        text = digest_log(paths).text
+        assert "\nMost telling lines:\x1b" not in text
+        assert not {"\x1b", "\u202e", "\udcff"} & set(text)
+        assert "abc123" not in text
+        assert text.encode()
+
+
 def test_nothing_to_say(tmp_path):
     found = digest(tmp_path, "")
     assert found.text == "job.out: 0 lines, 0 bytes"

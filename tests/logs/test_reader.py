@@ -174,7 +174,13 @@ def test_a_file_cut_short_while_it_is_read(tmp_path):
         assert b"".join(reader.chunks()) == TEXT[:100]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        *("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"),
+        *("utf-32", "utf-32-le", "utf-32-be"),  # its mark begins with the one of UTF-16
+    ],
+)
 def test_other_encodings(tmp_path, encoding):
     text = "Start of the log\nValueError: größer\n" * 50
     path = tmp_path / "job.out"

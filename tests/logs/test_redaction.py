@@ -269,6 +269,7 @@ def test_secrets_of_wide_encodings(tmp_path):
         *("['", "('a',", "['-p','", "auth=('", "a:bcdefg1@", "//a:", "oracle a/b", "/TOKEN=a/"),
         *("Passwort: ", "password:\n", 'File "/token=', "pass=", "['a" + " " * 9),
         *("token:", "token=", "token=/", "setenv a_token ", "set -x a", "auth:abcdefgh", "dbpw="),
+        *("token_a=", "token_a:", "--token-a ", "setenv token_a ", "secret.a", "token_a_b_c_d_e_f"),
     ],
 )
 def test_time_grows_with_the_size_only(unit):

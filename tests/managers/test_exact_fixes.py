@@ -70,7 +70,7 @@ def open_(run: ListedRun, tmp_path: Path) -> Iterator[Open]:
 
 def propose(assistant: Assistant) -> list[Approval]:
     (group,) = assistant.groups()
-    return assistant.propose_exact_fixes(group)
+    return assistant.propose_fixes(group).approvals
 
 
 def told(approvals: list[Approval]) -> list[tuple[str, str]]:

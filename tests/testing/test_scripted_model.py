@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import openai
@@ -375,3 +376,18 @@ def test_malformed_arguments_are_sent_as_they_are() -> None:
         model.script(call_tools(raw_tool("read_file", '{"path": ', call_id="odd")))
         call = post(model)[1]["choices"][0]["message"]["tool_calls"][0]
     assert (call["id"], call["function"]["arguments"]) == ("odd", '{"path": ')
+
+
+def test_a_request_that_was_cut_short_is_none() -> None:
+    with ScriptedModel() as model:
+        model.script(say("Yes."))
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", model.port), timeout=30) as connection:
+            connection.sendall(head + b'{"model": "m", "mess')
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(100) == b""  # the server has read all there is, and left
+        assert model.requests == []
+        with closing(http.client.HTTPConnection("127.0.0.1", model.port, timeout=30)) as other:
+            question = {"model": "m", "messages": [{"role": "user", "content": "Is it?"}]}
+            other.request("POST", "/v1/chat/completions", json.dumps(question))
+            assert "Yes." in other.getresponse().read().decode()

@@ -101,6 +101,16 @@ class FrontEnd:
         self.adopt(reply["data"])
         return reply["data"]
 
+    async def say(self, text: str) -> None:
+        """Say something in the thread ``chat``."""
+        reply = await self.ask("send", thread_id="chat", text=text)
+        assert reply["ok"], reply["error"]
+
+    async def begin_answer(self, text: str) -> None:
+        """Say something in the thread ``chat``, and wait until an answer has begun."""
+        await self.say(text)
+        await until(lambda: self.catch_up("chat")[-1]["role"] == "assistant")
+
     async def wait_idle(self, thread_id: str) -> list[dict[str, Any]]:
         """Wait for the end of a turn and return the entries."""
 

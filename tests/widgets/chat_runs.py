@@ -13,9 +13,21 @@ from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.managers.store_facts import StoreFacts
+from llm_scheduler.testing.scripted_model import ToolCall, tool
 from tests.widgets.examples import diagnosis
 
 SOURCE = "def gap(x):\n    return potental(x)\n"
+
+
+def edit_of(path: Path, new: str = "potential") -> ToolCall:
+    """Return the call with which a model changes the misspelt name in a file."""
+    return tool(
+        "replace_text",
+        path=str(path),
+        old_text="potental(x)",
+        new_text=f"{new}(x)",
+        reason="It is misspelt.",
+    )
 
 
 def make_failure(folder: Path, number: int, *, cause: str = "python-name-error") -> Failure:

@@ -9,15 +9,10 @@ import logging
 import pytest
 
 from llm_scheduler.agent.threads import thread_for_group
-from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
+from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say
 from tests.widgets.chat_front import LIMIT_S, until
-from tests.widgets.chat_runs import close_manager, make_manager
+from tests.widgets.chat_runs import close_manager, edit_of, make_manager
 from tests.widgets.test_chat_requests import KEY
-
-
-async def tell(front, text):
-    reply = await front.ask("send", thread_id="chat", text=text)
-    assert reply["ok"], reply["error"]
 
 
 async def test_commands_and_their_answers_survive_a_kernel_restart(start_panel):
@@ -25,11 +20,11 @@ async def test_commands_and_their_answers_survive_a_kernel_restart(start_panel):
         model.script(say("one"), say("two"))
         panel, front = start_panel(model=model)
         await front.open("chat")
-        await tell(front, "/jobs")
-        await tell(front, "first")
+        await front.say("/jobs")
+        await front.say("first")
         await front.wait_idle("chat")
-        await tell(front, "/diagnose 100")
-        await tell(front, "second")
+        await front.say("/diagnose 100")
+        await front.say("second")
         await until(lambda: front.catch_up("chat")[-1]["text"] == "two")
         await front.wait_idle("chat")
         before = [(item["role"], item["text"]) for item in front.catch_up("chat")]
@@ -65,9 +60,9 @@ async def test_taking_back_knows_commands_from_messages(start_panel):
         panel, front = start_panel(model=model)
         await front.open("chat")
         for text in ("first", "second"):
-            await tell(front, text)
+            await front.say(text)
             await until(lambda: not panel._chat.busy)
-        await tell(front, "/cost")
+        await front.say("/cost")
         items = front.catch_up("chat")
         # The message before the command: neither less nor more than it is taken back.
         reply = await front.ask("resend", thread_id="chat", item_id=items[2]["id"], text="other")
@@ -76,9 +71,9 @@ async def test_taking_back_knows_commands_from_messages(start_panel):
         await until(lambda: not panel._chat.busy)
         assert texts_of(front) == ["first", "one", "other", "three"]
         # A command that is edited is a command again, and one message after it goes too.
-        await tell(front, "/mode")
+        await front.say("/mode")
         (command,) = [item for item in front.catch_up("chat") if item["text"] == "/mode"]
-        await tell(front, "last")
+        await front.say("last")
         await until(lambda: front.catch_up("chat")[-1]["text"] == "four")
         await until(lambda: not panel._chat.busy)
         reply = await front.ask("resend", thread_id="chat", item_id=command["id"], text="/jobs")
@@ -141,7 +136,7 @@ async def test_what_another_shell_says_in_a_thread_is_shown(start_panel, tmp_pat
         model.script(say("one"), say("two"), say("three"))
         panel, front = start_panel(model=model)
         await front.open("chat")
-        await tell(front, "first")
+        await front.say("first")
         await front.wait_idle("chat")
         await until(lambda: [t["tokens"] for t in panel.threads] and not panel._chat.busy)
         other = make_manager(tmp_path, model=model)
@@ -156,7 +151,7 @@ async def test_what_another_shell_says_in_a_thread_is_shown(start_panel, tmp_pat
                 panel._chat.loop.call_soon(panel._chat.refresh.ask)
                 texts = [item["text"] for item in (await front.open("chat"))["items"]]
         n_events = len(front.messages("events"))
-        await tell(front, "third")
+        await front.say("third")
         await until(lambda: front.catch_up("chat")[-1]["text"] == "three")
         assert len(front.messages("events")) > n_events
         assert front.gaps == 0
@@ -169,18 +164,11 @@ async def test_what_another_shell_says_in_a_thread_is_shown(start_panel, tmp_pat
 )  # fmt: skip
 async def test_what_is_refused_takes_nothing_back(start_panel, tmp_path, caplog, text):
     with ScriptedModel() as model:
-        change = tool(
-            "replace_text",
-            path=str(tmp_path / "physics.py"),
-            old_text="potental",
-            new_text="potential",
-            reason="It is misspelt.",
-        )
-        model.script(say("one"), call_tools(change))
+        model.script(say("one"), call_tools(edit_of(tmp_path / "physics.py")))
         panel, front = start_panel(model=model)
         await front.open("chat")
         for said in ("first", "second"):
-            await tell(front, said)
+            await front.say(said)
             items = await front.wait_idle("chat")
         before = [dict(item) for item in front.catch_up("chat")]
         with caplog.at_level(logging.ERROR):
@@ -198,7 +186,7 @@ async def test_a_command_takes_the_place_of_a_message(start_panel):
         model.script(say("one"))
         _, front = start_panel(model=model)
         await front.open("chat")
-        await tell(front, "first")
+        await front.say("first")
         items = await front.wait_idle("chat")
         reply = await front.ask("resend", thread_id="chat", item_id=items[0]["id"], text="/jobs")
         assert reply["ok"], reply["error"]
@@ -208,17 +196,10 @@ async def test_a_command_takes_the_place_of_a_message(start_panel):
 
 async def test_views_learn_that_a_deleted_thread_decided_its_changes(start_panel, tmp_path):
     with ScriptedModel() as model:
-        change = tool(
-            "replace_text",
-            path=str(tmp_path / "physics.py"),
-            old_text="potental",
-            new_text="potential",
-            reason="It is misspelt.",
-        )
-        model.script(call_tools(change))
+        model.script(call_tools(edit_of(tmp_path / "physics.py")))
         panel, front = start_panel(model=model)
         await front.open("chat")
-        await tell(front, "Fix it.")
+        await front.say("Fix it.")
         await front.wait_idle("chat")
         assert (await front.ask("change_thread", action="delete", thread_id="chat"))["ok"]
         told = [

@@ -29,7 +29,9 @@ while not Path("go-on").exists():
 @pytest.fixture
 def client(tmp_path) -> Iterator[Any]:
     manager = KernelManager(kernel_name="python3")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # PYTHONPATH may lead to another ipykernel than the one that is installed.
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     manager.start_kernel(env=environment, cwd=str(tmp_path))
     client = manager.client()
     client.start_channels()

@@ -50,3 +50,23 @@ def test_many_causes_are_listed_shortly_and_whole_where_somebody_looks():
     assert all(view.title and view.diagnosis.evidence for view in views)
     short = views[WHOLE_GROUPS : MAX_GROUPS - 1]
     assert len(json.dumps([view.model_dump() for view in short])) < 2500 * len(short)
+
+
+def test_nothing_hides_in_a_title_or_turns_the_text_around():
+    proof = (Evidence(file="/run/job.out", line=1, text="a\u200bb\x1b[31m"),)
+    values = {"title": "evil\u202egnp.exe\nnext", "evidence": proof}
+    failures = [
+        failure.model_copy(update={"diagnosis": diagnosis(**values)})
+        for failure in make_failures(1)
+    ]
+    (view,) = make_groups(
+        group_failures(failures),
+        jobs=(),
+        failures=failures,
+        pending=(),
+        changes=(),
+        busy=set(),
+        seen=set(),
+    )
+    assert view.title == view.diagnosis.title == r"evil\u202egnp.exe\nnext"
+    assert view.diagnosis.evidence[0].text == r"a\u200bb\x1b[31m"

@@ -14,6 +14,7 @@ from llm_scheduler.errors import UsageError
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
 from llm_scheduler.widgets import chat_requests
 from llm_scheduler.widgets.chat import chat_widget
+from llm_scheduler.widgets.chat_commands import COMMANDS
 from tests.widgets.chat_front import until
 from tests.widgets.chat_runs import make_failure
 
@@ -90,6 +91,10 @@ async def test_what_is_written_is_completed(start_panel, tmp_path):
     assert await choices("/fix 10") == ["@100", "@101"]
     assert await choices("@.e") == []
     assert await choices("nothing") == []
+    known = (await front.ask("complete", text="/"))["data"]
+    assert known["about"] == {f"/{name}": about for name, about in COMMANDS.items()}
+    assert list(known["about"]) == known["choices"]
+    assert (await front.ask("complete", text="@10"))["data"]["about"] == {}
 
 
 async def test_what_the_panel_does_not_understand_is_answered(start_panel):

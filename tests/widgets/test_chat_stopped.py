@@ -18,8 +18,7 @@ async def test_a_stopped_answer_says_so_for_ever(start_panel, tmp_path):
         model.script(gate, say("two"))
         panel, front = start_panel(model=model)
         await front.open("chat")
-        await front.ask("send", thread_id="chat", text="May I?")
-        await until(lambda: front.catch_up("chat")[-1]["role"] == "assistant")
+        await front.begin_answer("May I?")
         await front.ask("stop", thread_id="chat")
         before = entries(await front.wait_idle("chat"))
         gate.release()
@@ -86,8 +85,7 @@ async def test_a_conversation_that_is_deleted_while_it_is_answered_leaves_nothin
         model.script(gate)
         _, front = start_panel(model=model)
         await front.open("chat")
-        await front.ask("send", thread_id="chat", text="Why?")
-        await until(lambda: front.catch_up("chat")[-1]["role"] == "assistant")
+        await front.begin_answer("Why?")
         assert (await front.ask("change_thread", action="delete", thread_id="chat"))["ok"]
         gate.release()
         assert (await front.open("chat"))["items"] == []

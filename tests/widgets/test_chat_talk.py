@@ -5,21 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 
-from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say, tool
+from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say
 from llm_scheduler.widgets.chat import ChatPanel
 from llm_scheduler.widgets.conversation_log import TRAIT_CHARS
 from tests.widgets.chat_front import FrontEnd, until
-from tests.widgets.chat_runs import SOURCE
-
-
-def edit_of(folder, new="potential"):
-    return tool(
-        "replace_text",
-        path=str(folder / "physics.py"),
-        old_text="potental(x)",
-        new_text=f"{new}(x)",
-        reason="It is misspelt.",
-    )
+from tests.widgets.chat_runs import SOURCE, edit_of
 
 
 async def test_an_answer_streams_and_is_kept_in_the_trait(start_panel):
@@ -83,7 +73,7 @@ async def test_a_view_that_lost_events_sees_the_gap_and_is_made_whole(start_pane
 async def test_a_proposed_change_is_a_card_that_is_approved_and_undone(start_panel, tmp_path):
     source = tmp_path / "physics.py"
     with ScriptedModel() as model:
-        model.script(call_tools(edit_of(tmp_path)), say("Done."))
+        model.script(call_tools(edit_of(tmp_path / "physics.py")), say("Done."))
         panel, front = start_panel(model=model)
         await front.open("chat")
         await front.ask("send", thread_id="chat", text="Fix it.")
@@ -119,7 +109,7 @@ async def test_a_proposed_change_is_a_card_that_is_approved_and_undone(start_pan
 
 async def test_an_edited_text_is_what_is_written(start_panel, tmp_path):
     with ScriptedModel() as model:
-        model.script(call_tools(edit_of(tmp_path)), say("Done."))
+        model.script(call_tools(edit_of(tmp_path / "physics.py")), say("Done."))
         _panel, front = start_panel(model=model)
         await front.open("chat")
         await front.ask("send", thread_id="chat", text="Fix it.")
@@ -134,7 +124,7 @@ async def test_an_edited_text_is_what_is_written(start_panel, tmp_path):
 
 async def test_a_typed_reject_decides(start_panel, tmp_path):
     with ScriptedModel() as model:
-        model.script(call_tools(edit_of(tmp_path)), say("As you wish."))
+        model.script(call_tools(edit_of(tmp_path / "physics.py")), say("As you wish."))
         panel, front = start_panel(model=model)
         await front.open("chat")
         await front.ask("send", thread_id="chat", text="Fix it.")
@@ -147,7 +137,7 @@ async def test_a_typed_reject_decides(start_panel, tmp_path):
 
 async def test_a_pending_approval_survives_a_kernel_restart(start_panel, tmp_path):
     with ScriptedModel() as model:
-        model.script(call_tools(edit_of(tmp_path)), say("Done."))
+        model.script(call_tools(edit_of(tmp_path / "physics.py")), say("Done."))
         panel, front = start_panel(model=model)
         await front.open("chat")
         await front.ask("send", thread_id="chat", text="Fix it.")
@@ -223,9 +213,22 @@ async def test_a_message_is_taken_back_and_said_anew(start_panel):
     assert [item.text for item in history] == texts
 
 
+async def test_nothing_is_taken_back_for_what_the_budget_has_no_room_for(start_panel):
+    with ScriptedModel() as model:
+        model.script(say("one"))
+        _panel, front = start_panel(model=model, calls_per_run=1)
+        await front.open("chat")
+        await front.ask("send", thread_id="chat", text="first")
+        items = await front.wait_idle("chat")
+        reply = await front.ask("resend", thread_id="chat", item_id=items[0]["id"], text="other")
+        assert not reply["ok"]
+        assert "budget of this run is used up: 1 of 1 calls" in reply["error"]
+        assert [item["text"] for item in front.catch_up("chat")] == ["first", "one"]
+
+
 async def test_what_a_message_led_to_is_rejected_when_it_is_taken_back(start_panel, tmp_path):
     with ScriptedModel() as model:
-        model.script(call_tools(edit_of(tmp_path)), say("Only a question, then."))
+        model.script(call_tools(edit_of(tmp_path / "physics.py")), say("Only a question, then."))
         panel, front = start_panel(model=model)
         await front.open("chat")
         await front.ask("send", thread_id="chat", text="Fix it.")
@@ -250,8 +253,7 @@ async def test_stop_ends_the_turn_and_what_was_said_stays(start_panel):
         model.script(gate)
         _panel, front = start_panel(model=model)
         await front.open("chat")
-        await front.ask("send", thread_id="chat", text="Why?")
-        await until(lambda: front.catch_up("chat")[-1]["role"] == "assistant")
+        await front.begin_answer("Why?")
         assert (await front.ask("stop", thread_id="chat"))["data"] == {"was_busy": True}
         items = await front.wait_idle("chat")
         gate.release()
@@ -265,8 +267,7 @@ async def test_a_panel_that_is_made_in_the_middle_of_a_turn_shows_all_of_it(star
         model.script(gate)
         first, front = start_panel(model=model)
         await front.open("chat")
-        await front.ask("send", thread_id="chat", text="Why?")
-        await until(lambda: front.catch_up("chat")[-1]["role"] == "assistant")
+        await front.begin_answer("Why?")
         second = ChatPanel(first.manager)
         late = FrontEnd(second)
         try:

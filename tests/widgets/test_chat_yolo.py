@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
+from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say
 from llm_scheduler.widgets.chat import ChatPanel
 from tests.widgets.chat_front import record_comms, until
-from tests.widgets.chat_runs import SOURCE, close_manager, make_manager
-
-
-def edit_of(path):
-    return tool(
-        "replace_text",
-        path=str(path),
-        old_text="potental(x)",
-        new_text="potential(x)",
-        reason="It is misspelt.",
-    )
+from tests.widgets.chat_runs import SOURCE, close_manager, edit_of, make_manager
 
 
 async def test_yolo_counts_from_when_it_was_switched_on(tmp_path, monkeypatch):
