@@ -333,7 +333,8 @@ def _say_spent(limit: _Limit, used: float) -> str:
     next_step = f"raise {limit.setting}"
     if limit.period == "day":
         next_step += ", or wait for tomorrow"
+    state = "is used up" if used >= limit.size else "has no room for this question"
     return (
-        f"The model's budget {when} is used up: {amounts} {limit.unit}. The rules go on alone; "
-        f"to ask the model again {next_step}."
+        f"The model's budget {when} {state}: {amounts} {limit.unit} are used. "
+        f"The rules go on alone; to ask the model again {next_step}."
     )

@@ -36,8 +36,14 @@ def code(text: str, max_chars: int = _MAX_NAME) -> str:
 
 
 def plain(text: str, max_chars: int = _MAX_TITLE) -> str:
-    """Return a line of text in which nothing is markup."""
-    return _MARKUP.sub(r"\\\1", cut(show_name(text), max_chars))
+    """Return a line of text in which nothing is markup but code between two backticks."""
+    pieces = cut(show_name(text), max_chars).split("`")
+    if len(pieces) % 2 == 0:  # one backtick has no other
+        return _MARKUP.sub(r"\\\1", "`".join(pieces))
+    return "".join(
+        code(piece, max_chars) if index % 2 else _MARKUP.sub(r"\\\1", piece)
+        for index, piece in enumerate(pieces)
+    )
 
 
 def cut(text: str, max_chars: int) -> str:

@@ -55,6 +55,8 @@ def _memory(explanation: str, values: Mapping[str, str]) -> str:
     after = f" after {values['elapsed']}" if values.get("elapsed") else ""
     if asked and reached and not _tells(explanation, asked, reached):
         return f"The job asked for {asked} and reached {reached}{after}."
+    if asked and asked == reached and explanation.count(asked) == 1:
+        return f"It reached all of it{after}."
     if asked and not _tells(explanation, asked):
         return f"The job asked for {asked}" + (f" and ended{after}." if after else ".")
     if reached and not _tells(explanation, reached):

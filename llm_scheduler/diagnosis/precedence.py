@@ -66,6 +66,8 @@ _STEP = "step-cancelled"
 alone when a task of it has failed."""
 _VAGUE = frozenset({"unknown", "mpi_failure"})
 """Consequences of these kinds tell less than any words of the program before them."""
+_BARE = frozenset({_STEP, "fortran-error-stop"})
+"""So do these: they only say that the end was wanted."""
 _ENDED = frozenset({"time_limit", "cancelled"})
 _OF_JOB = re.compile(r"\bJOB \d+ ON \S+ CANCELLED AT \S+(?: DUE TO TIME LIMIT)? \*\*\*")
 _TIMED = frozenset({"time_limit", "cancelled", "preempted", "node_failure"})
@@ -285,7 +287,7 @@ def _reason_of(
     if symptom is None or symptom.role != "symptom" or symptom.from_record:
         return None
     kind = symptom.cause.category
-    vague = (kind in _VAGUE or symptom.cause.id == _STEP) and not is_general(symptom.cause)
+    vague = (kind in _VAGUE or symptom.cause.id in _BARE) and not is_general(symptom.cause)
     before = [
         replace(x, after=symptom.after, strictly_after=symptom.strictly_after)
         for x in candidates

@@ -21,6 +21,11 @@ CASES = {
         "mpirun: not found",
     ),
     "zsh-cmd": ("zsh: command not found: snakemake\n", ("command_not_found",), "snakemake"),
+    "fortran-error-stop": (
+        " step 1\n Fatal: density is negative at cell 42\nERROR STOP 1\n\nError termination. Backtrace:\n#0  0x7f in main\n\tat solver.f90:12\n",
+        ("code_error",),
+        "density is negative",
+    ),
     "matlab-err": (
         "Error using load\nUnable to find file or directory 'mesh.mat'.\n\nError in run_case (line 14)\nS = load('mesh.mat');\n",
         ("file_not_found",),

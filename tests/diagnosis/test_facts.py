@@ -69,6 +69,13 @@ def test_memory_asked_and_reached(tmp_path):
     assert "reached 4.0 GB after 12 min." in explanation
 
 
+def test_memory_that_was_reached_to_the_last_byte(tmp_path):
+    values = {"requested_memory_bytes": 4 * GB, "max_rss_bytes": 4 * GB, "elapsed_s": 720}
+    explanation = diagnose_text(tmp_path, WORK, rec("OUT_OF_MEMORY", 0, 125, **values)).explanation
+    assert explanation.count("4 GB") == 1
+    assert "It reached all of it after 12 min." in explanation
+
+
 def test_what_the_explanation_tells_already_is_not_said_again(tmp_path):
     record = rec("TIMEOUT", 0, elapsed_s=3605, time_limit_s=3600)
     explanation = diagnose_text(tmp_path, WORK, record).explanation
