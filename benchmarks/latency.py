@@ -1,7 +1,7 @@
 """How soon a failed job is explained, and what that costs the jobs.
 
     python benchmarks/latency.py [--jobs 40] [--burst 500] [--starts 60] [--no-slurm]
-                                 [--only-model] [--flow 200] [--rounds 7]
+                                 [--only-model] [--flow 200] [--rounds 9]
 
 Every figure is printed beside the limit or the peer it is measured against, in the
 same run. Jobs are small shell scripts that die with a Python traceback; on Slurm they
@@ -213,7 +213,7 @@ def main() -> int:
     parser.add_argument("--no-slurm", action="store_true")
     parser.add_argument("--only-model", action="store_true", help="only the part with models")
     parser.add_argument("--flow", type=int, default=200, help="jobs of each run with a model")
-    parser.add_argument("--rounds", type=int, default=7, help="of the part with models")
+    parser.add_argument("--rounds", type=int, default=9, help="of the part with models")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     results = []

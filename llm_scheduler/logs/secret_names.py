@@ -65,6 +65,7 @@ _ALONE = re.compile(
 )
 _TELLING = re.compile(r"[\[({<#*=+~-]|(?ai:\d{1,10}[.@]|[a-z_][\w.-]*[=@:(])")
 """How words begin that programs print on a line of their own: marks, prompts, calls, jobs."""
+_TOKEN = re.compile("token", re.IGNORECASE)
 _DIGIT = re.compile("[0-9]")
 _OPTION = re.compile(
     r"(?<![\w-])--?(?:[a-z]\w{0,20}[_-]){0,4}"
@@ -306,7 +307,8 @@ def _is_token(name: str, before: str, separator: str, value: str, quoted: bool) 
     if value[0] in "<[({|\\" or len(value) < 4 or " " in value:
         return False
     is_drawn = len(value) >= 16 and has_digits_and_letters(value)
-    stem = re.split("token", name, maxsplit=1, flags=re.IGNORECASE)[0]
+    word = _TOKEN.search(name)
+    stem = name[: word.start()] if word is not None else name
     if is_drawn or (len(value) >= 20 and is_mixed(value) and value.isalnum() and quoted):
         return True
     if _ML_NAME.search(stem) or name.lower().endswith("tokens") or _is_of_syntax(before):
