@@ -88,10 +88,20 @@ async def test_watchers_see_the_same(model: ScriptedModel, talk_with: MakeTalk) 
     unsubscribe = talk.agent.subscribe(seen.append)
     first = asyncio.create_task(talk.say("Why?"))
     await reach(gate.reached)
-    second = asyncio.create_task(talk.say(None))
+    second: list[Event] = []
+    attached = asyncio.Event()
+
+    async def follow() -> None:
+        async for event in talk.agent.stream(None, "chat-1"):
+            second.append(event)
+            attached.set()
+
+    follower = asyncio.create_task(follow())
+    await attached.wait()  # who comes after the end is told the end alone
     gate.release()
     events = await first
-    assert await second == events == seen
+    await follower
+    assert second == events == seen
     unsubscribe()
     model.script(say("Again."))
     await talk.say("Why?")

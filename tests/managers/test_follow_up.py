@@ -81,7 +81,7 @@ async def look(manager: LLMManager, *failures: Failure) -> list[tuple[str, str]]
     else:
         manager.start()
     await until(lambda: manager._follow_up._wake is not None)
-    assert await manager.followed_up(30)
+    assert await manager.followed_up(120)
     return [(f.job_id or "", f.diagnosis.source if f.diagnosis else "") for f in manager.failures()]
 
 
@@ -214,7 +214,7 @@ async def test_a_person_asks_again(session: Session, tmp_path: Path) -> None:
         assert first.title.startswith("Model: ")
         second = await manager.diagnose_failed_job("18", again=True)
         assert second.title == "Second thoughts"
-        assert await manager.followed_up(30)
+        assert await manager.followed_up(120)
         await until(lambda: len({f.diagnosis.title for f in manager.failures() if f.diagnosis}) < 2)
         assert [f.rules_diagnosis for f in manager.failures()] == [f.diagnosis for f in failures]
         with pytest.raises(ModelError, match="HTTP 500"):
