@@ -30,7 +30,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _GIVEN = re.compile(
-    rf"(?P<open>(?<![\w-])--(?:[a-z0-9]{{1,20}}[_-]){{0,4}}|\b(?:setenv|ENV|set\s-[a-z]{{0,4}}x)\s+\w{{0,40}}?)"
+    rf"(?:(?<![\w-])--(?:[a-z0-9]{{1,20}}[_-]){{0,4}}|\b(?:setenv|ENV|set\s-[a-z]{{0,4}}x)\s+\w{{0,40}}?)"
     rf"{_NAME}(?P<sign>\s{{1,8}})(?![-=:])",
     re.IGNORECASE | re.ASCII,
 )

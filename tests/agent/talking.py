@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +19,7 @@ from llm_scheduler.agent.places import open_agent_folder
 from llm_scheduler.agent.retries import Patience
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import ToolError
+from llm_scheduler.testing import scripted_model
 from llm_scheduler.tools import file_changes
 from llm_scheduler.tools.change import PlannedChange, State
 from llm_scheduler.tools.file_tools import file_tools
@@ -30,6 +33,13 @@ MODEL = "model.py"
 BEFORE = "def f(x):\n    return 1 / x\n"
 AFTER = "def f(x):\n    return 1 / (x + 1e-9)\n"
 EDIT = {"path": MODEL, "old_text": "1 / x", "new_text": "1 / (x + 1e-9)", "reason": "Zero."}
+EDITING = scripted_model.call_tools(scripted_model.tool("replace_text", **EDIT))
+WAIT_S = 20
+
+
+async def reach(event: threading.Event) -> None:
+    """Wait for something on the server's side."""
+    assert await asyncio.to_thread(event.wait, WAIT_S)
 
 
 async def _no_sleep(_: float) -> None:

@@ -26,20 +26,15 @@ from tests.agent.talking import (
     AFTER,
     BEFORE,
     EDIT,
+    EDITING,
+    WAIT_S,
     Talk,
     end_of,
     of_kind,
     problem_of,
+    reach,
     text_of,
 )
-
-EDITING = call_tools(tool("replace_text", **EDIT))
-WAIT_S = 20
-
-
-async def reach(event: threading.Event) -> None:
-    """Wait for something on the server's side."""
-    assert await asyncio.to_thread(event.wait, WAIT_S)
 
 
 async def test_second_message_waits(model: ScriptedModel, talk_with: MakeTalk) -> None:

@@ -19,15 +19,7 @@ from llm_scheduler.testing.scripted_model import (
     tool,
 )
 from tests.agent.conftest import MakeTalk
-from tests.agent.talking import AFTER, EDIT, end_of
-
-EDITING = call_tools(tool("replace_text", **EDIT))
-WAIT_S = 20
-
-
-async def reach(event: threading.Event) -> None:
-    """Wait for something on the server's side."""
-    assert await asyncio.to_thread(event.wait, WAIT_S)
+from tests.agent.talking import AFTER, EDIT, WAIT_S, end_of, reach
 
 
 async def test_cancel_ends_the_stream(model: ScriptedModel, talk_with: MakeTalk) -> None:

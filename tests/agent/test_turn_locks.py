@@ -6,11 +6,9 @@ import pytest
 
 from llm_scheduler.agent.turns import TurnLocks
 from llm_scheduler.errors import UsageError
-from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, say, tool
+from llm_scheduler.testing.scripted_model import ScriptedModel, say
 from tests.agent.conftest import MakeTalk
-from tests.agent.talking import EDIT, end_of, problem_of
-
-EDITING = call_tools(tool("replace_text", **EDIT))
+from tests.agent.talking import EDITING, end_of, problem_of
 
 
 async def test_another_process_is_in_the_thread(model: ScriptedModel, talk_with: MakeTalk) -> None:
