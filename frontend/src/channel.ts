@@ -24,6 +24,11 @@ export class RequestError extends Error {
   override name = "RequestError";
 }
 
+/** The sentence of an error, for the user. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 // A message is lost when the line to the server breaks; the kernel carries out a request
 // with the same id once, so that asking again does no harm.
 const FIRST_REPEAT_MS = 10_000;

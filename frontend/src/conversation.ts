@@ -218,14 +218,18 @@ export class Conversation {
     this.dirty.add(itemId);
     if (this.frameRequest) return;
     this.frameRequest = requestAnimationFrame(() => {
-      this.frameRequest = 0;
-      const { items } = this.store.thread(this.threadId);
-      for (const id of this.dirty) {
-        const item = items.findLast((candidate) => candidate.id === id);
-        if (item) this.views.get(id)?.update(item);
-      }
-      this.dirty.clear();
+      this.store.press.after(() => { this.paintDirty(); });
     });
+  }
+
+  private paintDirty(): void {
+    this.frameRequest = 0;
+    const { items } = this.store.thread(this.threadId);
+    for (const id of this.dirty) {
+      const item = items.findLast((candidate) => candidate.id === id);
+      if (item) this.views.get(id)?.update(item);
+    }
+    this.dirty.clear();
   }
 
   private paintDiagnosis(): void {

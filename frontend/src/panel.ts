@@ -59,6 +59,7 @@ export class Panel implements Shell {
     this.assemble();
     this.stops = [
       followTheme(this.root),
+      store.press.watch(this.root),
       this.followWidth(),
       store.on("busy", (threadId) => { this.announceEnd(threadId); }),
       store.on("disconnected", () => {

@@ -1,7 +1,8 @@
 // All that this view knows: the widget's traits and, on top of them, what events told.
 
-import { Channel, RequestError, type Model, type RequestBody } from "./channel";
+import { Channel, messageOf, RequestError, type Model, type RequestBody } from "./channel";
 import { Outbox, type Outgoing } from "./outbox";
+import { Press } from "./press";
 import {
   applyEvents,
   emptyThread,
@@ -24,7 +25,7 @@ import type {
 } from "./wire";
 import { EMPTY_OVERVIEW } from "./wire_defaults";
 
-export { RequestError, type Model, type RequestBody } from "./channel";
+export { messageOf, RequestError, type Model, type RequestBody } from "./channel";
 export type { Outgoing } from "./outbox";
 export type { ThreadState } from "./thread_state";
 export type { Topics } from "./topics";
@@ -33,6 +34,8 @@ const RESYNC_DELAY_MS = 250;
 const OUTGOING_MS = 2000;
 
 export class Store extends Emitter {
+  /** News wait while something is pressed. */
+  readonly press = new Press();
   private readonly channel: Channel;
   private readonly states = new Map<string, ThreadState>();
   private readonly approvalsById = new Map<string, ApprovalView>();
@@ -148,7 +151,7 @@ export class Store extends Emitter {
   setActive(threadId: string): void {
     this.nChosen += 1;
     if (threadId !== this.active) {
-      this.model.set("active", threadId);
+      this.press.pass(() => { this.model.set("active", threadId); });
       this.model.save_changes();
     } else {
       this.load(threadId);
@@ -373,14 +376,15 @@ export class Store extends Emitter {
   }
 
   private listen(name: string, callback: (value: unknown) => void): void {
-    this.model.on(name, callback as (...args: never[]) => void);
-    this.subscriptions.push([name, callback as (...args: never[]) => void]);
+    const heard = (value: never): void => { this.press.after(() => { callback(value); }); };
+    this.model.on(name, heard);
+    this.subscriptions.push([name, heard]);
   }
 
   private later(delayMs: number, action: () => void): void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
-      action();
+      this.press.after(action);
     }, delayMs);
     this.timers.add(timer);
   }
@@ -391,9 +395,4 @@ const GONE = "The kernel is gone. Run the cell again to go on.";
 function conversationOf(data: Record<string, unknown>): Conversation {
   // Either the reply is the conversation or it holds it under that name.
   return (data["conversation"] ?? data) as Conversation;
-}
-
-/** The sentence of an error, for the user. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

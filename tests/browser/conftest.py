@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -32,6 +33,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what its page says."""
+    report = yield
+    used = getattr(item, "funcargs", {})
+    if report.failed and call.when == "call" and ("chat" in used or "browser" in used):
+        browser = used["browser"] if "browser" in used else used["chat"].browser
+        # A page may be what hangs.
+        with contextlib.suppress(Exception):
+            report.sections.append(("page", browser.page.inner_text("body", timeout=5000)))
+    return report
 
 
 # Not of the session: while Playwright runs, no test can have an event loop of its own.

@@ -78,6 +78,7 @@ def running_lab(folder: Path) -> Iterator[Lab]:
                 "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
                 "--ServerApp.port_retries=0",
                 f"--ServerApp.root_dir={notebooks}", "--LabApp.expose_app_in_browser=True",
+                "--JupyterNotebookApp.expose_app_in_browser=True",
             ],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             env=_environment(folder, token), start_new_session=True,
@@ -161,6 +162,13 @@ class Browser:
         page.wait_for_selector(".jp-Notebook .jp-Cell")
         # The toolbar's circle is idle before the kernel is connected; the status bar is not.
         page.get_by_text("| Idle").wait_for()
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the page can run cells; one that is run before is emptied instead."""
+        self.page.wait_for_function(
+            """() => window.jupyterapp?.shell.currentWidget?.context?.sessionContext
+              .session?.kernel?.connectionStatus === 'connected'"""
+        )
 
     def cell(self, index: int) -> Any:
         """Return a cell of the notebook."""

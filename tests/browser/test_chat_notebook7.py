@@ -23,8 +23,7 @@ def test_ask_stream_see_the_diff_approve_and_undo(chromium: Any, chat: ChatPage)
         chat.save()
         url = f"{chat.lab.url}/notebooks/{chat.name}.ipynb?token={chat.lab.token}"
         browser.page.goto(url, wait_until="domcontentloaded")
-        idle = browser.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-        idle.wait_for()
+        browser.wait_for_kernel()
         assert browser.page.locator(".jp-LabShell").count() == 0
         browser.run_cell(1)
         seen = ChatPage(browser, chat.lab, chat.model, chat.name)

@@ -42,6 +42,25 @@ def test_ask_see_the_diff_approve_and_undo(chat: ChatPage) -> None:
     chat.mend_and_undo("fix.py")
 
 
+def test_a_click_is_not_lost_to_what_comes_between_press_and_release(chat: ChatPage) -> None:
+    gate = hold(say("A first word. " + "and more\n\n" * 80), after_chars=len("A first word. "))
+    chat.talker.gates["a long story"] = gate
+    chat.write("pressed.py")
+    chat.ask("please mend pressed.py")
+    chat.button("Approve").click()
+    chat.log.get_by_text("1 of 1 changes made.").wait_for()
+    chat.say("tell a long story")
+    chat.log.get_by_text("A first word.").wait_for()
+    chat.log.get_by_role("button", name="Undo", exact=True).hover()
+    chat.browser.page.mouse.down()
+    gate.release()
+    # What comes would push the button away. Too short a time can't fail, only show less.
+    chat.browser.page.wait_for_timeout(500)
+    chat.browser.page.mouse.up()
+    chat.wait_until_source("pressed.py", SOURCE)
+    chat.log.get_by_text("and more").last.wait_for()
+
+
 def test_reject_changes_nothing_and_the_model_is_told(chat: ChatPage) -> None:
     chat.write("no.py")
     chat.ask("please mend no.py")

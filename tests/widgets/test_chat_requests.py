@@ -158,8 +158,9 @@ async def test_a_request_that_comes_twice_is_carried_out_once(start_panel):
         items = await front.wait_idle("chat")
         await until(lambda: front.reply(request_id))
         front.post("send", request_id, thread_id="chat", text="Why?")
+        # A third one when the second had not come before the answer to the first was there.
         await until(
-            lambda: [r["request_id"] for r in front.messages("reply")].count(request_id) == 2
+            lambda: [r["request_id"] for r in front.messages("reply")].count(request_id) >= 2
         )
     assert [item["text"] for item in items] == ["Why?", "Once."]
 
