@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # so that tests find `tests.…` however pytest is started
@@ -29,6 +30,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # environment, not in a fixture: programs that tests start need it too.
 _STATE = tempfile.TemporaryDirectory(prefix="llm-scheduler-state-")
 os.environ["LLM_SCHEDULER_STATE_DIR"] = _STATE.name
+
+# How long an example takes says nothing on a machine that may stand still for seconds.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 

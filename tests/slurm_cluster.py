@@ -72,7 +72,7 @@ class SlurmCluster:
     def stop(self) -> None:
         """Stop everything and wait until it is gone."""
         self.process.stdin.close()
-        self.process.wait(120)
+        self.process.wait(600)
         self.process.stdout.close()
 
     @property
@@ -82,7 +82,7 @@ class SlurmCluster:
 
     def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one of Slurm's commands."""
-        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=300)
         if check and done.returncode:
             raise RuntimeError(f"{argv} ended with {done.returncode}: {done.stderr}")
         return done
@@ -99,7 +99,7 @@ class SlurmCluster:
         return {row[0]: row[1] for row in rows if not wanted or row[0] in wanted}
 
     def await_states(
-        self, job_ids: Iterable[str], states: Iterable[str], timeout_s: float = 240.0
+        self, job_ids: Iterable[str], states: Iterable[str], timeout_s: float = 300.0
     ) -> dict[str, str]:
         """Wait until each job is in one of `states`; return the states."""
         wanted, accepted, seen = set(job_ids), set(states), {}
@@ -111,6 +111,8 @@ class SlurmCluster:
         try:
             wait_until(are_there, f"jobs were not in {sorted(accepted)}", timeout_s)
         except SlurmStartError as exc:
-            late = {job_id: seen.get(job_id) for job_id in wanted if seen[job_id] not in accepted}
+            late = {
+                job_id: seen.get(job_id) for job_id in wanted if seen.get(job_id) not in accepted
+            }
             raise TimeoutError(f"{exc}: {late}") from exc
         return seen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,8 @@ MEMORY_PER_NODE_MB = 4000
 HOLD_COMPLETING = "hold-completing"
 """Name of a file beside `slurm.conf` that keeps ended jobs in COMPLETING."""
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+FIRST_PORT, PORTS_PER_PREFIX = 21000, 100
+"""Below the ports that Linux chooses by itself, which begin at 32768."""
 
 PARTITIONS = {
     "debug": "the default: nodes 1 and 2",
@@ -90,18 +91,31 @@ def short_host_name() -> str:
     return socket.gethostname().partition(".")[0]
 
 
-def find_free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def find_free_ports(count: int, prefix: str) -> list[int]:
+    """Return ports that nothing listens on, all different.
+
+    Daemons take them seconds later. So each prefix, which one cluster holds, has ports
+    of its own, which the kernel gives to nobody who asks for any port.
+    """
+    first = FIRST_PORT + PORTS_PER_PREFIX * (ord(prefix) - ord("a"))
+    free = list(filter(_is_free, range(first, first + PORTS_PER_PREFIX)))
+    if len(free) < count:
+        raise RuntimeError(f"of ports {first} to {first + PORTS_PER_PREFIX - 1} few are free")
+    return free[:count]
 
 
 def make_layout(root: Path, prefix: str) -> ClusterLayout:
     """Choose ports and the way of tracking for a cluster in `root`."""
-    ports = find_free_ports(3 + N_NODES)
+    ports = find_free_ports(3 + N_NODES, prefix)
     return ClusterLayout(
         root=root,
         prefix=prefix,
@@ -133,7 +147,7 @@ def make_epilog(hold: Path) -> str:
     return f"""\
 #!/bin/sh
 i=0
-while [ -e "{hold}" ] && [ $i -lt 600 ]; do
+while [ -e "{hold}" ] && [ $i -lt 3000 ]; do
   /bin/sleep 0.1
   i=$((i + 1))
 done

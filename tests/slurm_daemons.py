@@ -32,7 +32,7 @@ if __name__ == "__main__":
 from tests.slurm_conf import CGROUP_ROOT, ClusterLayout, make_layout, write_configuration
 
 SBIN = ("/usr/sbin", "/sbin")
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
 
@@ -188,7 +188,7 @@ class Supervisor:
             "--skip-name-resolve",
         )
         grant = (
-            "CREATE USER slurm@'127.0.0.1' IDENTIFIED BY 'slurm';"
+            "CREATE USER IF NOT EXISTS slurm@'127.0.0.1' IDENTIFIED BY 'slurm';"
             "GRANT ALL ON *.* TO slurm@'127.0.0.1';"
         )
         client = ("mariadb", "--no-defaults", "-uroot", "-S", str(sock))
@@ -209,7 +209,7 @@ class Supervisor:
             ("account", "acct", f"cluster={cluster}"),
             ("user", "root", "account=acct", "adminlevel=admin"),
         ):
-            self.call("sacctmgr", "-i", "-Q", "add", *words)
+            self.call("sacctmgr", "-i", "-Q", "add", *words, timeout_s=START_TIMEOUT_S)
 
     def _start_controller(self) -> None:
         self.spawn("slurmctld", "slurmctld", "-D")
@@ -250,10 +250,12 @@ class Supervisor:
     def _kill_left_over(self) -> None:
         # Programs of jobs, and the slurmstepd above them, outlive slurmd.
         mark = f"SLURM_CONF={self.layout.conf}".encode()
-        for _ in range(3):
-            for pid in find_processes_with(mark):
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while (left := list(find_processes_with(mark))) and time.monotonic() < deadline:
+            for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
 
 
 def find_processes_with(mark: bytes) -> Iterable[int]:
@@ -268,9 +270,13 @@ def find_processes_with(mark: bytes) -> Iterable[int]:
 
 
 def _remove_cgroup(folder: Path) -> None:
-    for path, _, _ in os.walk(folder, topdown=False):
-        with contextlib.suppress(OSError):  # a process that is still dying; harmless
-            Path(path).rmdir()
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while folder.exists() and time.monotonic() < deadline:
+        for path, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):  # a process that is still dying
+                Path(path).rmdir()
+        if folder.exists():
+            time.sleep(0.05)
 
 
 def supervise() -> int:

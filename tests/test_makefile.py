@@ -28,7 +28,7 @@ def run(*argv: str | Path, **kwargs) -> subprocess.CompletedProcess[str]:
         list(map(str, argv)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         stdin=subprocess.DEVNULL,
         **kwargs,

@@ -65,7 +65,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
             for name, each in built.items():
                 if each.case.event == "cancel":
                     _cancel_when_ready(runner, each, job_ids[name])
-            records = runner.wait(job_ids.values(), timeout_s=240)
+            records = runner.wait(job_ids.values(), timeout_s=600)
         finally:
             runner.close()
         yield Finished(built, {name: records[job_id] for name, job_id in job_ids.items()})

@@ -53,7 +53,7 @@ def finished(slurm: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> I
         built = build_all(can_run, root, env)
         done = Finished(built, run_on_slurm(slurm, built))
         # The controller hands records on to the database a moment later.
-        wait_until(done.read_records, "records were not complete", timeout_s=60)
+        wait_until(done.read_records, "records were not complete", timeout_s=240)
         yield done
 
 

@@ -34,7 +34,7 @@ def test_nothing_is_left_of_a_killed_session_beside_another(slurm: SlurmCluster)
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=180,
+        timeout=600,
     )
     assert done.returncode == -signal.SIGKILL
     conf, *nodes = done.stdout.split()

@@ -150,7 +150,7 @@ export class ApprovalStates {
   private later(action: () => void): void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
-      action();
+      this.store.press.after(action);
     }, STATE_WAIT_MS);
     this.timers.add(timer);
   }

@@ -38,7 +38,7 @@ export class ApprovalDesk {
     const redraw = (): void => {
       this.drawBar();
     };
-    this.sight = new Sight(redraw);
+    this.sight = new Sight(() => { store.press.after(redraw); });
     this.subscriptions = [
       store.on("approval", (approval) => {
         this.receive(approval);

@@ -153,10 +153,16 @@ export class Composer {
   }
 
   private changeThread(threadId: string): void {
-    this.drafts.set(this.threadId, this.recalled ? this.unsent : this.box.value);
-    // A thread that is made for what is being said takes nothing along.
-    this.box.value = this.drafts.get(threadId);
+    const written = this.recalled ? this.unsent : this.box.value;
+    const draft = this.drafts.get(threadId);
+    // Nothing leads back to where there was no conversation: what is written there goes along.
+    const goesAlong = !this.threadId && !draft;
+    this.drafts.set(this.threadId, goesAlong ? "" : written);
     this.threadId = threadId;
+    const text = goesAlong ? written : draft;
+    // Set anew, it would lose the caret and what an input method composes.
+    if (this.box.value !== text) this.box.value = text;
+    if (goesAlong) this.keepDraft();
     this.recalled = 0;
     this.completion.close();
     this.fit();

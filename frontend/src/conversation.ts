@@ -8,7 +8,7 @@ import { ItemView, type ItemActions } from "./item";
 import { placeOfChange, placeOfPending } from "./places";
 import { ScrollKeeper } from "./scroll";
 import type { Shell } from "./shell";
-import { messageOf, type Store } from "./store";
+import { messageOf, type Store, type ThreadState } from "./store";
 import type { Item } from "./wire";
 
 // So many entries are made at once; older ones when the reader comes near them.
@@ -329,17 +329,18 @@ export class Conversation {
   /** Have the card of a change on the page; without an id, of any that waits. */
   private async bring(approvalId: string): Promise<void> {
     const { threadId } = this;
-    const state = this.store.thread(threadId);
+    // A kernel that is started anew has another state of it.
+    const state = (): ThreadState => this.store.thread(threadId);
     const find = (): number =>
       approvalId
-        ? placeOfChange(this.store, state.items, approvalId)
-        : placeOfPending(this.store, state.items);
-    while (!(find() in state.items) && state.nEarlier) {
+        ? placeOfChange(this.store, state().items, approvalId)
+        : placeOfPending(this.store, state().items);
+    while (!(find() in state().items) && state().nEarlier) {
       await this.fetchEarlier();
       if (this.threadId !== threadId) return;
     }
     const place = find();
-    if (place in state.items && place < this.startOf(state.items)) this.showFrom(place);
+    if (place in state().items && place < this.startOf(state().items)) this.showFrom(place);
   }
 
   private retry(itemId: string): void {

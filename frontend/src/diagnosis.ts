@@ -133,15 +133,16 @@ export class DiagnosisPane {
     if (this.busy) return;
     this.busy = type;
     this.update();
+    // Another group may be shown later, which is busy with nothing, and is not left.
+    const isShown = (): boolean => this.key === group.key || this.key === group.thread_id;
     try {
       const data = await this.store.request({ type, group: group.key });
-      if (type === "fix") this.shell.showThread(String(data["thread_id"] ?? group.thread_id));
-      else this.shell.toast("The held jobs start again.");
+      if (type === "fix" && isShown()) this.shell.showThread(String(data["thread_id"] ?? group.thread_id));
+      else if (type === "release") this.shell.toast("The held jobs start again.");
     } catch (error) {
       this.shell.toast(messageOf(error), "error");
     } finally {
-      // Another group may be shown by now, which is busy with nothing.
-      if (this.key === group.key || this.key === group.thread_id) {
+      if (isShown()) {
         this.busy = "";
         this.update();
       }

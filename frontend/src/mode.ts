@@ -112,7 +112,12 @@ export class ModeSwitch {
       this.isAsking = false;
       this.wanted = undefined;
       this.update();
-      this.inputs.get(this.store.overview.mode)?.focus();
+      const { activeElement: at } = this.element.getRootNode() as Document | ShadowRoot;
+      // Who has gone on to something else meanwhile is not called back.
+      const isHere = [this.element, this.banner].some((part) => part.contains(at));
+      if (isHere || !at || at.contains(this.element)) {
+        this.inputs.get(this.store.overview.mode)?.focus();
+      }
     }
   }
 

@@ -322,3 +322,16 @@ test("a cell dragged from the notebook is put into the box, and not moved by the
   expect(seen).toHaveBeenCalledTimes(3);
   expect(composer.box.value).toBe("```\nE\nF\n```\n");
 });
+
+test("what is written before there is a conversation goes along to the first one", () => {
+  model.set("active", "");
+  write("Why did");
+  composer.box.setSelectionRange(3, 3);
+  model.set("active", "new");
+  expect(composer.box.value).toBe("Why did");
+  expect(composer.box.selectionStart).toBe(3);
+  model.set("active", "t");
+  expect(composer.box.value).toBe("");
+  model.set("active", "new");
+  expect(composer.box.value).toBe("Why did");
+});

@@ -89,6 +89,15 @@ test("Fix is asked for once, shows that it works, and leads to the thread", asyn
   expect(labels(pane.element)).toContain("Fix");
 });
 
+test("who has gone to another conversation while a fix is looked for stays there", async () => {
+  const { model, shell, pane } = opened(FULL);
+  buttonOf(pane.element, "Fix").click();
+  pane.show("");
+  await model.reply(model.last("fix"), { thread_id: "t9" });
+  expect(shell.showThread).not.toHaveBeenCalled();
+  expect(shell.toast).not.toHaveBeenCalled();
+});
+
 test("a refusal is told, and Release works as Fix does", async () => {
   const { model, shell, pane } = opened(group("k", { state: "held" }));
   buttonOf(pane.element, "Fix").click();

@@ -141,3 +141,15 @@ test("the list has the changes that the counter counts: those since YOLO was swi
   model.set("overview", { mode: "yolo", yolo_changes: 0, yolo_since: "2026-01-03T00:00:00+00:00" });
   expect(listed()).toEqual([]);
 });
+
+test("who goes on writing while the mode is switched keeps the focus", async () => {
+  const { model, modes, shell } = opened("approve");
+  const box = document.createElement("textarea");
+  shell.root.append(box);
+  radio(modes, "read-only").focus();
+  radio(modes, "read-only").click();
+  box.focus();
+  model.set("overview", { mode: "read-only" });
+  await model.reply(model.last("set_mode"));
+  expect(document.activeElement).toBe(box);
+});

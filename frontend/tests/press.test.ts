@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import panel from "../src/index";
+import { Press } from "../src/press";
 import { added, conversation, FakeModel, item, text } from "./fake_model";
 import { group } from "./group";
 
@@ -51,7 +52,7 @@ const SPACE = (): Event => new KeyboardEvent("keydown", { key: " ", bubbles: tru
 
 test.each([
   ["pointer", ".lm-group-count", DOWN, "pointerup"],
-  ["pointer that drags", ".lm-item", DOWN, "pointercancel"],
+  ["pointer that drags", ".lm-group", DOWN, "pointercancel"],
   ["key", ".lm-group", SPACE, "keyup"],
 ])("a pressed %s: what is under it stays, and all comes when it is released", async (_, where, start, end) => {
   const pressed = press(where, start());
@@ -86,8 +87,12 @@ test("a window that loses the focus ends it, an element that does so does not", 
   expect(counts()).toEqual(["2×"]);
 });
 
-test("a space that is typed holds nothing", () => {
-  press("textarea", SPACE());
+test.each([
+  ["a space that is typed", "textarea", SPACE],
+  ["a scrollbar that is dragged", ".lm-transcript", DOWN],
+  ["a text that is selected", ".lm-item .lm-markdown", DOWN],
+])("%s holds nothing", (_, where, start) => {
+  press(where, start());
   bringNews();
   expect(counts()).toEqual(["2×"]);
 });
@@ -106,10 +111,56 @@ test("what a click chooses shows at once, also before what was held", async () =
 
 test("a piece of an answer that was to be painted waits too", async () => {
   model.events("t", 2, text("i", " and more"));
-  const pressed = press(".lm-item", DOWN());
+  press(".lm-item button", DOWN());
+  const pressed = el.querySelector(".lm-item") as Element;
   await vi.advanceTimersByTimeAsync(500);
   expect(pressed.textContent).not.toContain("and more");
   pressed.dispatchEvent(new Event("pointerup", { bubbles: true }));
   await vi.advanceTimersByTimeAsync(100);
   expect(el.querySelector(".lm-item")?.textContent).toContain("and more");
+});
+
+test.each([
+  ["a move of the mouse without a button", () => new PointerEvent("pointermove", { buttons: 0 }), true],
+  ["one with it", () => new PointerEvent("pointermove", { buttons: 1 }), false],
+  ["a choice in a menu of the system", () => new Event("change"), true],
+])("where the release goes elsewhere, %s is looked at", async (_, event, isEnd) => {
+  press(".lm-group", DOWN());
+  bringNews();
+  window.dispatchEvent(event());
+  await vi.advanceTimersByTimeAsync(100);
+  expect(counts()).toEqual([isEnd ? "2×" : "1×"]);
+});
+
+test("moves after the release hold nothing longer", async () => {
+  press(".lm-group", DOWN());
+  bringNews();
+  for (let step = 0; step < 10; step += 1) {
+    window.dispatchEvent(new PointerEvent(step ? "pointermove" : "pointerup", { buttons: 0 }));
+    await vi.advanceTimersByTimeAsync(20);
+  }
+  expect(counts()).toEqual(["2×"]);
+});
+
+test("the click of a touch may come later", async () => {
+  press(".lm-group", DOWN());
+  bringNews();
+  window.dispatchEvent(new PointerEvent("pointerup", { pointerType: "touch" }));
+  await vi.advanceTimersByTimeAsync(300);
+  expect(counts()).toEqual(["1×"]);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(counts()).toEqual(["2×"]);
+});
+
+test("what fails does not hold back what comes behind it", () => {
+  const press = new Press();
+  press.watch(el);
+  el.querySelector("button")?.dispatchEvent(DOWN());
+  const came: number[] = [];
+  press.after(() => { throw new Error("of a part"); });
+  press.after(() => { came.push(1); });
+  window.dispatchEvent(new Event("pointerup"));
+  expect(() => vi.advanceTimersByTime(100)).toThrow("of a part");
+  press.after(() => { came.push(2); });
+  expect(came).toEqual([1, 2]);
 });

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RECORD_TIMEOUT_S = 5.0
+_NO_THREADS = "cannot schedule new futures"
+"""What Python says to those who want a thread when it is ending."""
 
 
 class ThreadTurns:
@@ -169,6 +171,10 @@ class ThreadTurns:
         if not task.done():
             log.warning("how a turn ended could not be kept yet")
         elif not task.cancelled() and (failure := task.exception()) is not None:
+            if isinstance(failure, RuntimeError) and _NO_THREADS in str(failure):
+                # Python is ending, and its threads are gone: who stopped the turn has left.
+                log.debug("how a turn ended is not kept: Python is ending")
+                return
             trace = None if isinstance(failure, StoreError) else failure
             log.warning("how a turn ended could not be kept: %s", failure, exc_info=trace)
 

@@ -73,6 +73,8 @@ def demo_command(args: argparse.Namespace) -> int:
     with Interrupts() as interrupts:
         try:
             load_demo(folder, cores=args.cores, console=people, live=live)
+            # Python drops an interrupt that arrives in what it calls back while it imports.
+            interrupts.check()
         except KeyboardInterrupt:
             if is_new:
                 with suppress(OSError):

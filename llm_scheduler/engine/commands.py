@@ -150,8 +150,10 @@ def _read(
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 _time_out(argv, timeout_s, kept[process.stderr])
+            # Before the look: what is written and ended right after it is still to be read.
+            has_ended = process.poll() is not None
             events = selector.select(min(left_s, _LINGER_S))
-            if not events and process.poll() is not None:
+            if not events and has_ended:
                 break  # the program ended; a child of it may hold the pipe for ever
             for key, _ in events:
                 pipe = key.fileobj  # type: ignore[assignment] # only pipes are registered

@@ -85,6 +85,11 @@ class ChatManager(BaseManager):
         return self._assistant is not None
 
     @property
+    def open_assistant(self) -> Assistant | None:
+        """The agent where it is open; unlike `assistant`, asking does not open it."""
+        return self._assistant
+
+    @property
     def assistant(self) -> Assistant:
         """The agent of this run with its desk and tools; made when first needed.
 

@@ -54,6 +54,15 @@ class JobQueue:
             for job_id, info in self.scheduler.queue(me_only=True).items()
         }
 
+    def cancel_one(self, name: str, job_id: str | None) -> None:
+        """Cancel a job by its id, or by its name where no id is known."""
+        if job_id is not None and (self.kind == "slurm" or self.kind == "pbs"):
+            cancel_jobs(self.kind, [job_id])
+        elif job_id is not None and isinstance(self.scheduler, LocalScheduler):
+            self.scheduler.cancel_ids([job_id])
+        else:
+            self.scheduler.cancel([name], with_progress_bar=False)
+
     def cancel(self, attempts: Iterable[Attempt]) -> None:
         """Cancel jobs by their ids, with one command for many."""
         ids = [a.job_id for a in attempts if a.job_id is not None and a.gone_at is None]

@@ -36,6 +36,18 @@ class JobStarter:
         self._retry_at: dict[int, float] = {}
         self._n_refused = 0
         self._accepted: set[str] = set()
+        self._submitting: Attempt | None = None
+        """What a thread submits at this moment."""
+
+    def drop(self) -> list[Attempt]:
+        """Note that every job is about to be cancelled; return what is being submitted.
+
+        It is cancelled by the thread that submits it: it may not be in the queue yet.
+        """
+        if self._submitting is None:
+            return []
+        self._submitting.dropped = True
+        return [self._submitting]
 
     def begin(self) -> None:
         """Start what can be started, unless that is under way."""
@@ -120,6 +132,7 @@ class JobStarter:
         """Submit one job; say whether it is worth going on with the next."""
         name, index = attempt.job_name, attempt.index
         self.jobs.database_manager.mark_submitted(index, name)
+        self._submitting = attempt
         try:
             attempt.job_id = await asyncio.to_thread(self._submit_now, attempt)
         except asyncio.CancelledError:
@@ -132,6 +145,8 @@ class JobStarter:
         except SchedulerError:
             self.jobs.database_manager.mark_failed([index])
             raise
+        finally:
+            self._submitting = None
         self._accepted.add(attempt.attempt)
         self.jobs.last[index] = attempt
         self.jobs.n_started += 1
@@ -146,12 +161,15 @@ class JobStarter:
 
     def _submit_now(self, attempt: Attempt) -> str | None:
         scheduler, index = self.jobs.scheduler, attempt.index
-        return submit_job(
+        job_id = submit_job(
             scheduler,
             attempt.job_name,
             index=None if scheduler.single_job_script else index,
             override=self.resources.override(index, attempt.learners[0]),
         )
+        if attempt.dropped:  # whoever cancelled the run did not find it in the queue
+            self.jobs.queue.cancel_one(attempt.job_name, job_id)
+        return job_id
 
     def _write_description(self) -> None:
         database = self.jobs.database_manager

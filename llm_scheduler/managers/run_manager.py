@@ -252,8 +252,10 @@ class RunManager(EngineRunManager):
     def cancel(self) -> None:
         """Cancel the tasks and the jobs in the queue; they count as ended, not as failed."""
         self.job_manager.watch.drop_all()
+        submitting = self.job_manager.starter.drop()
         with suppress(Exception):  # a full disk must not keep jobs running
-            self.llm_manager.store.write_attempts(self.job_manager.watch.attempts.values())
+            attempts = self.job_manager.watch.attempts.values()
+            self.llm_manager.store.write_attempts([*attempts, *submitting])
         # The engine would overlook suspended and completing jobs.
         with suppress(LLMSchedulerError):
             self.job_manager.queue.cancel(self.job_manager.watch.attempts.values())

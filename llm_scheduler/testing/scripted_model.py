@@ -95,6 +95,7 @@ __all__ = [
 ]
 
 _CHAT = "/v1/chat/completions"
+_kept_ports: list[socket.socket] = []
 
 
 @dataclass
@@ -237,6 +238,7 @@ class ScriptedModel:
     ) -> tuple[ModelRequest, Reply | RawReply | Gate]:
         text = body.decode("utf-8", "replace")
         parsed = _parse(text)
+        # All at once: who sees the request finds its step taken, and no later one gets it.
         with self._lock:
             request = ModelRequest(
                 number=len(self.requests) + 1,
@@ -245,8 +247,15 @@ class ScriptedModel:
                 text=text,
                 body=parsed if isinstance(parsed, dict) else {},
             )
+            refusal = self._refuse(method, request, parsed)
+            step: Step = refusal or self._pop(request)
             self.requests.append(request)
-        return request, self._refuse(method, request, parsed) or self._next_step(request)
+        if refusal is not None:
+            return request, refusal
+        while not isinstance(step, (Reply, RawReply, Gate)):
+            step = step.step if isinstance(step, Repeat) else step(request)
+        with self._lock:
+            return request, self._count(step, request)
 
     def _refuse(self, method: str, request: ModelRequest, parsed: Any) -> RawReply | None:
         if self.api_key is not None:
@@ -281,14 +290,6 @@ class ScriptedModel:
         names = self.models or ("scripted",)
         entries = [{"id": name, "object": "model", "owned_by": "script"} for name in names]
         return json.dumps({"object": "list", "data": entries}).encode()
-
-    def _next_step(self, request: ModelRequest) -> Reply | RawReply | Gate:
-        with self._lock:
-            step = self._pop(request)
-        while not isinstance(step, (Reply, RawReply, Gate)):
-            step = step.step if isinstance(step, Repeat) else step(request)
-        with self._lock:
-            return self._count(step, request)
 
     def _pop(self, request: ModelRequest) -> Step:
         special = [q for q in self._queues if not q.is_general and q.is_for(request)]
@@ -331,9 +332,11 @@ class ScriptedModel:
 
 def find_closed_port() -> int:
     """Return a port on loopback where nobody listens: connections to it are refused."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Kept for as long as the process lives: nobody else is given the port meanwhile.
+    kept = socket.socket()
+    kept.bind(("127.0.0.1", 0))
+    _kept_ports.append(kept)
+    return int(kept.getsockname()[1])
 
 
 def _parse(text: str) -> Any:

@@ -118,7 +118,8 @@ class ChatPanel(anywidget.AnyWidget):
 
     def show_thread(self, thread_id: str) -> None:
         """Show a thread in every view; see ``thread_for`` of the manager for failures."""
-        self.active = thread_id
+        with self._sending:  # not in the middle of `suggest`
+            self.active = thread_id
 
     def export_html(self, path: Path | str, thread_id: str = "") -> Path:
         """Write a conversation to a file that needs nothing else to be read.
@@ -187,8 +188,11 @@ class _Stage:
 
     def suggest(self, thread_id: str) -> None:
         panel = self._panel()
-        if panel is not None and not panel.active:
-            self.show(active=thread_id)
+        if panel is None:
+            return
+        with panel._sending:  # what somebody chooses at this moment must not be undone
+            if not panel.active:
+                self.show(active=thread_id)
 
 
 def _sendable(value: Any) -> Any:

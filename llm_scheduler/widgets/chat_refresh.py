@@ -112,14 +112,16 @@ class Refresh:
 
     async def _update(self) -> None:
         session = self._session
-        if session.is_run_closed:  # looking would open it again
-            self._show_closed()
-            return
         assistant, problem = None, ""
         try:
-            assistant = await session.assistant()
+            assistant = await session.open_assistant()
         except LLMSchedulerError as exc:
             problem = str(exc)
+        else:
+            if assistant is None:
+                self._show_closed()
+                return
+        self.foreign.begin()
         facts = await asyncio.to_thread(self._read, assistant, self.facts)
         self.facts = facts
         problems = [session.manager.problem, problem, *facts.problems]
@@ -183,7 +185,7 @@ class Refresh:
 
     async def _show_again(self, approval_ids: set[str]) -> None:
         session = self._session
-        desk = (await session.assistant()).desk
+        desk = (await session.last_assistant()).desk
         for log in list(session.logs.values()):
             for name in approval_ids & log.approvals.keys():
                 log.show_approval(await asyncio.to_thread(desk.get, name))

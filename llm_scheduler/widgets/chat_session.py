@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from llm_scheduler.agent.events import ApprovalSettled, ApprovalWanted, Done, Event
 from llm_scheduler.agent.loop import AgentLoop
 from llm_scheduler.agent.threads import check_thread_id
-from llm_scheduler.errors import LLMSchedulerError
+from llm_scheduler.errors import LLMSchedulerError, UsageError
 from llm_scheduler.widgets.chat_refresh import Refresh
 from llm_scheduler.widgets.chat_views import make_approval
 from llm_scheduler.widgets.conversation_log import TRAIT_CHARS, ConversationLog
@@ -101,6 +102,7 @@ class ChatSession:
         self._last_flush_s = float("-inf")
         self._flush_asked = False
         self._is_closed = False
+        self._opening = threading.Lock()
         self._is_warm = False
         self.refresh = Refresh(self)
 
@@ -114,6 +116,8 @@ class ChatSession:
     def close(self) -> None:
         """End following; turns go on."""
         self._is_closed = True
+        with self._opening:  # else the agent is opened when nobody is left to close it
+            pass
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe.clear()
@@ -174,13 +178,40 @@ class ChatSession:
             There is none.
 
         """
-        found = await asyncio.to_thread(lambda: self.manager.assistant)
+        found = await asyncio.to_thread(self._open)
+        self._listen(found)
+        return found
+
+    async def open_assistant(self) -> Assistant | None:
+        """Return the agent of the run, listened to; ``None`` where the run was closed.
+
+        Only the first time it is opened: who looks at a closed run must not open it again.
+
+        Raises
+        ------
+        LLMSchedulerError
+            There is none.
+
+        """
+        if self._assistant is None:
+            return await self.assistant()
+        found = self.manager.open_assistant
+        if found is not None:
+            self._listen(found)
+        return found
+
+    def _open(self) -> Assistant:
+        with self._opening:
+            if self._is_closed:
+                raise UsageError("The panel is closed; make a new one.")
+            return self.manager.assistant
+
+    def _listen(self, found: Assistant) -> None:
         if found is not self._assistant and not self._is_closed:
             # The run was closed and somebody goes on talking: it is another one then.
             self._assistant = found
             leave = found.subscribe(lambda event: self.loop.call_soon(self._take, event))
             self._unsubscribe.append(leave)
-        return found
 
     @property
     def is_run_closed(self) -> bool:
@@ -340,9 +371,11 @@ class ChatSession:
         """
         log = self.log(thread_id)
         async with self._loading.setdefault(thread_id, asyncio.Lock()):
-            if not log.is_loaded:
-                assistant = await self.assistant()
+            while not log.is_loaded:
+                assistant, n_resets = await self.assistant(), log.n_resets
                 items, approvals, late = await read_thread(assistant, thread_id, self._view)
+                if log.n_resets != n_resets:
+                    continue  # a turn ended meanwhile, and its end is not in what was read
                 log.load(items, approvals)
                 # What the rules have proposed is in no message.
                 for approval in (*late, *await asyncio.to_thread(assistant.pending, thread_id)):

@@ -79,6 +79,8 @@ class ConversationLog:
         """Whether what was kept of the thread is in it."""
         self.is_partial = False
         """Whether the beginning of a turn was missed."""
+        self.n_resets = 0
+        """What was read before one of them is out of date."""
         self._make = make
         self._outbox: list[PanelEvent] = []
         self._open: Item | None = None
@@ -105,6 +107,8 @@ class ConversationLog:
         elif isinstance(event, Failed):
             self.say("error", event.text)
         elif isinstance(event, Done):
+            # Somebody who came between the last words and this has none of the turn.
+            self.is_partial |= not self.is_busy and event.status in ("finished", "waiting")
             self._end(event.status)
         if not self.is_busy and isinstance(event, TextDelta | ToolStarted | ToolFinished):
             self.is_partial = True  # it began before anybody listened
@@ -164,6 +168,7 @@ class ConversationLog:
         self._outbox.clear()
         self._open = None
         self.is_loaded = self.is_partial = False
+        self.n_resets += 1
         self.seq += _JUMP
         self._outbox.append(BusyChanged(is_busy=self.is_busy))
 

@@ -21,11 +21,19 @@ class ForeignTurns:
     def __init__(self) -> None:
         self._marks: dict[str, _Mark] = {}
         self._own: set[str] = set()
+        """Threads that an event has told of since the last reading of the list began."""
+        self._own_before: set[str] = set()
+        """Those of which one told before: what it tells is in the list that is read."""
         self._again: set[str] = set()
 
     def note_own(self, thread_id: str) -> None:
         """Note that an event tells of a thread: what changes in its list is known here."""
         self._own.add(thread_id)
+
+    def begin(self) -> None:
+        """Note that the list of threads is about to be read, for `find`."""
+        self._own_before |= self._own
+        self._own.clear()
 
     def find(self, threads: Iterable[ThreadInfo], logs: Mapping[str, ConversationLog]) -> list[str]:
         """Return the threads that have to be read anew."""
@@ -35,8 +43,10 @@ class ForeignTurns:
             if log is None or not log.is_loaded:
                 self._marks.pop(thread.id, None)
                 continue
-            is_own = log.is_busy or thread.id in self._own
-            self._own.discard(thread.id)
+            # An event that came while the list was read counts for the next one, too: that
+            # one may be the first to have what it tells.
+            is_own = log.is_busy or thread.id in self._own | self._own_before
+            self._own_before.discard(thread.id)
             mark = (
                 thread.updated_at.isoformat(),
                 thread.turn_id,

@@ -36,7 +36,9 @@ def settings_for(tmp_path: Path) -> SettingsFor:
             "base_url": server.base_url,
             "api_key": "sk-scripted-key",
             "threads_dir": tmp_path / "threads",
-            "timeout_s": 30,
+            "timeout_s": 120,
+            # Tests let the time pass, and some of them more often than is needed.
+            "total_timeout_s": 1_000_000,
             "max_retries": 0,
         }
         return LLMSettings(**given | values)

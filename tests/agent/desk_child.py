@@ -103,7 +103,7 @@ def decide_many(bench: Bench, job: dict[str, Any]) -> list[str]:
     start = threading.Barrier(job["threads"])
 
     def decide(decision: Any) -> None:
-        start.wait(timeout=30)
+        start.wait(timeout=120)
         statuses.append(bench.desk.decide(job["id"], decision).status)
 
     choices = job["decisions"]
@@ -114,7 +114,7 @@ def decide_many(bench: Bench, job: dict[str, Any]) -> list[str]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=180)
     return statuses
 
 

@@ -37,7 +37,7 @@ def run_again(folder: Path, name: str = "model.py") -> tuple[int, str]:
     done = subprocess.run(
         # Bytecode of a file that is changed within a second would be taken for it.
         [sys.executable, "-S", "-B", str(folder / name)], cwd=folder, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,13 +34,26 @@ MODEL = "model.py"
 BEFORE = "def f(x):\n    return 1 / x\n"
 AFTER = "def f(x):\n    return 1 / (x + 1e-9)\n"
 EDIT = {"path": MODEL, "old_text": "1 / x", "new_text": "1 / (x + 1e-9)", "reason": "Zero."}
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""Of the budget: a day that ends in the middle of a test would give back what was spent."""
 EDITING = scripted_model.call_tools(scripted_model.tool("replace_text", **EDIT))
-WAIT_S = 20
+WAIT_S = 120
+"""A limit costs nothing where all goes well, and a busy machine may stand still for long."""
 
 
 async def reach(event: threading.Event) -> None:
     """Wait for something on the server's side."""
     assert await asyncio.to_thread(event.wait, WAIT_S)
+
+
+def put_forward(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Let the clock of a loop jump, called on the loop: what waits for so long is over.
+
+    A time limit that is really short is over, too, when a machine stands still, and
+    perhaps before anything was asked.
+    """
+    time = loop.time
+    loop.time = lambda: time() + seconds  # type: ignore[method-assign]
 
 
 async def _no_sleep(_: float) -> None:
@@ -96,7 +110,9 @@ class Talk:
         looks = file_tools(workspace, 6000) if real_files else self._look_tools()
         self.run = run or ListedRun(self.work, [])
         self.day = AgentDatabase(folder / "day.sqlite", is_durable=False)
-        self.budget = Budget(self.folder.database, settings, run_id="a", day_database=self.day)
+        self.budget = Budget(
+            self.folder.database, settings, run_id="a", day_database=self.day, now=lambda: NOON
+        )
         self.agent = Agent(
             settings,
             self.folder,
@@ -140,6 +156,23 @@ class Talk:
 
     async def say(self, message: str | None, thread: str = "chat-1") -> list[Event]:
         return [event async for event in self.agent.stream(message, thread)]
+
+    async def say_till_given_up(self, message: str, silent: scripted_model.Gate) -> list[Event]:
+        """Talk to a model that falls silent, and let the time pass until it is given up."""
+        failed: list[Event] = []
+        self.agent.subscribe(lambda e: failed.append(e) if isinstance(e, Failed) else None)
+        task = asyncio.create_task(self.say(message))
+        await reach(silent.reached)
+
+        async def pass_time() -> None:
+            if not failed:  # what follows has limits of its own
+                put_forward(asyncio.get_running_loop(), self.settings.timeout_s + 1)
+
+        while not failed and not task.done():
+            # Again, as between two pieces of an answer nobody waits.
+            await self.agent._loop.call(pass_time())
+            await asyncio.sleep(0.05)
+        return await task
 
     def close(self) -> None:
         self.agent.close()

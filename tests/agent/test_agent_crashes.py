@@ -20,7 +20,7 @@ from tests.agent.conftest import SettingsFor
 from tests.agent.talking import AFTER, BEFORE, EDIT, MODEL, Talk, end_of
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 60
+WAIT_S = 180
 
 
 async def start(folder: Path, model: ScriptedModel) -> Process:

@@ -9,6 +9,7 @@ import pytest
 
 from llm_scheduler.agent.events import Event, ToolFinished
 from llm_scheduler.testing.scripted_model import (
+    Gate,
     RawReply,
     ScriptedModel,
     Step,
@@ -18,6 +19,7 @@ from llm_scheduler.testing.scripted_model import (
     fault,
     find_closed_port,
     hang,
+    hold,
     huge,
     no_body,
     no_choices,
@@ -26,7 +28,6 @@ from llm_scheduler.testing.scripted_model import (
     raw_tool,
     reasoning,
     say,
-    stall,
     tool,
     truncated,
     wrong_type,
@@ -34,7 +35,6 @@ from llm_scheduler.testing.scripted_model import (
 from tests.agent.conftest import MakeTalk
 from tests.agent.talking import EDIT, end_of, notices_of, of_kind, problem_of, text_of
 
-SHORT = {"timeout_s": 0.2}
 LOOK = tool("list_jobs")
 
 
@@ -74,8 +74,8 @@ FAULTS = {
     "expired key": Fault((fault(401),), "key", "key"),
     "no quota": Fault((fault(429, "You exceeded your current quota"),), "rate-limit", "quota"),
     "asks to wait for hours": Fault((fault(429, retry_after=7200),), "rate-limit", "7200 s"),
-    "hangs": Fault((hang(),), "timeout", "0.2 s", SHORT),
-    "stalls": Fault((stall("The job failed because"),), "timeout", "0.2 s", SHORT),
+    "hangs": Fault((hang(),), "timeout", "for 120 s"),
+    "stalls": Fault((hold(say("The job failed because"), after_chars=7),), "timeout", "for 120 s"),
     "breaks off": Fault((cut("The job failed because"),), "server", "broke off"),
     "breaks off once": Fault(
         (cut("The job"), say("Fine.")), says="Asking again", settings={"max_retries": 1}
@@ -151,7 +151,10 @@ async def test_fault(model: ScriptedModel, talk_with: MakeTalk, name: str) -> No
     model.script(*case.steps)
     talk = talk_with(model, **case.settings)
     talk.write()
-    events = await talk.say("Why did it fail?")
+    if isinstance(case.steps[0], Gate):
+        events = await talk.say_till_given_up("Why did it fail?", case.steps[0])
+    else:
+        events = await talk.say("Why did it fail?")
     if case.kind:
         failed = problem_of(events)
         assert failed.kind == case.kind

@@ -15,9 +15,8 @@ from llm_scheduler.agent.loop import AgentLoop
 from llm_scheduler.errors import UsageError
 from llm_scheduler.testing.scripted_model import ScriptedModel, hang, stall
 from tests.agent.conftest import MakeTalk
-from tests.agent.talking import end_of
+from tests.agent.talking import WAIT_S, end_of, reach
 
-WAIT_S = 20
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,20 +40,21 @@ def test_runs_in_a_thread_of_its_own(loop: AgentLoop) -> None:
 
 
 async def test_cancelled_caller_cancels(loop: AgentLoop) -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     async def wait() -> None:
+        begun.set()
         try:
             await for_ever()
         finally:
             ended.set()
 
     task = asyncio.create_task(loop.call(wait()))
-    await loop.call(asyncio.sleep(0))
+    await reach(begun)  # it is cancelled in its middle
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await asyncio.to_thread(ended.wait, 20)
+    await reach(ended)
     loop.close()
 
 
@@ -66,8 +66,8 @@ def test_close_ends_what_runs(loop: AgentLoop) -> None:
 
     loop.at_close(close)
     future = loop.submit(for_ever())
-    loop.close()
-    loop.close()
+    loop.close(WAIT_S)
+    loop.close(WAIT_S)
     assert closed == ["closed"]
     assert future.cancelled()
     with pytest.raises(UsageError, match="closed"):
@@ -135,9 +135,14 @@ def test_a_model_that_hangs_does_not_hold_up_closing(
 
     async def begin() -> None:
         task = asyncio.create_task(talk.say("Why?"))
-        assert await asyncio.to_thread(gate.reached.wait, 20)
+        await reach(gate.reached)
         talk.close()
         assert end_of(await task).status == "cancelled"
 
+    before = set(threading.enumerate())
     asyncio.run(begin())
-    assert not any(t.name == "llm-scheduler-agent" for t in threading.enumerate())
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "llm-scheduler-agent":
+            # Nobody waits for it longer than a few seconds, in which a machine may stand still.
+            thread.join(WAIT_S)
+            assert not thread.is_alive()

@@ -361,7 +361,8 @@ async def test_a_decision_that_is_refused_can_be_made_later(
 async def test_a_fork_in_a_turn_does_not_keep_the_thread(tmp_path: Path) -> None:
     locks = TurnLocks(tmp_path)
     async with locks.hold("chat-1"):
-        held = [int(path.name) for path in Path("/proc/self/fd").iterdir() if is_lock(path)]
+        descriptors = Path("/proc/self/fd").iterdir()
+        held = [int(path.name) for path in descriptors if is_lock(path, tmp_path)]
         inherited = [os.dup(descriptor) for descriptor in held]  # as a forked child has them
     assert len(inherited) == 1
     async with TurnLocks(tmp_path).hold("chat-1"):
@@ -369,8 +370,9 @@ async def test_a_fork_in_a_turn_does_not_keep_the_thread(tmp_path: Path) -> None
     os.close(inherited[0])
 
 
-def is_lock(descriptor: Path) -> bool:
+def is_lock(descriptor: Path, folder: Path) -> bool:
     try:
-        return descriptor.readlink().name.endswith(".lock")
+        path = descriptor.readlink()
     except OSError:
         return False
+    return path.suffix == ".lock" and path.is_relative_to(folder.resolve())

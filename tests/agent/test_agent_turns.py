@@ -18,7 +18,7 @@ from llm_scheduler.agent.events import (
 )
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say, tool
 from tests.agent.conftest import MakeTalk
-from tests.agent.talking import AFTER, BEFORE, EDIT, end_of, of_kind, text_of
+from tests.agent.talking import AFTER, BEFORE, EDIT, end_of, of_kind, reach, text_of
 
 
 async def test_an_answer(model: ScriptedModel, talk_with: MakeTalk) -> None:
@@ -99,10 +99,10 @@ async def test_a_word_typed_before_a_change_was_proposed_decides_nothing(
         return found
 
     first = asyncio.create_task(talk.say("Look further."))
-    assert await asyncio.to_thread(held.reached.wait, 30)
+    await reach(held.reached)
     monkeypatch.setattr(talk.desk, "pending", pending)
     early = asyncio.create_task(talk.say("yes"))
-    assert await asyncio.to_thread(is_taken.wait, 30)
+    await reach(is_taken)
     held.release()
     assert end_of(await first).status == "waiting"
     assert end_of(await early).text == "You said yes to what?"

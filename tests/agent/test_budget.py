@@ -164,13 +164,15 @@ def test_threads_together_never_pass_a_limit(database: AgentDatabase) -> None:
 
 CHILD = """
 import sys
+from datetime import datetime
 from pathlib import Path
 from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.database import AgentDatabase
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import BudgetSpent
 settings = LLMSettings(model="x", calls_per_day=30, tokens_per_day=6000)
-budget = Budget(AgentDatabase(Path(sys.argv[1])), settings, run_id=sys.argv[2])
+noon = datetime.fromisoformat(sys.argv[3])  # midnight may come while they count
+budget = Budget(AgentDatabase(Path(sys.argv[1])), settings, run_id=sys.argv[2], now=lambda: noon)
 print("ready", flush=True)
 sys.stdin.readline()
 n = 0
@@ -189,7 +191,7 @@ def test_processes_together_never_pass_a_limit(tmp_path: Path) -> None:
     AgentDatabase(path).close()
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(path), run],
+            [sys.executable, "-c", CHILD, str(path), run, NOON.isoformat()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -206,6 +208,6 @@ def test_processes_together_never_pass_a_limit(tmp_path: Path) -> None:
     made = [int(child.communicate()[0]) for child in children]
     assert sum(made) == 30
     database = AgentDatabase(path)
-    day = Budget(database, LLMSettings(model="x"), run_id="a").spent().day
+    day = make(database).spent().day
     database.close()
     assert (day.calls, day.tokens) == (30, 30 * 180)

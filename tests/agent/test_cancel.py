@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from llm_scheduler.agent import thread_turns
 from llm_scheduler.agent.events import ApprovalWanted, Done, Event, TextDelta
 from llm_scheduler.testing.scripted_model import (
     ScriptedModel,
@@ -53,6 +55,7 @@ async def test_a_second_cancel_waits_until_the_end_is_kept(
     gate = hold(say("The job failed because of the disk."), after_chars=7)
     model.script(gate)
     talk = talk_with(model)
+    monkeypatch.setattr(thread_turns, "_RECORD_TIMEOUT_S", WAIT_S)
     turns, order = talk.agent._turns, list[str]()
     begun, go_on = threading.Event(), threading.Event()
     add_stop = turns._asides.add_stop
@@ -74,6 +77,29 @@ async def test_a_second_cancel_waits_until_the_end_is_kept(
     go_on.set()
     assert end_of(await task).status == "cancelled"
     assert order == ["kept", "done"]
+    assert not caplog.records
+
+
+async def test_a_cancel_while_python_ends_says_nothing(
+    model: ScriptedModel,
+    talk_with: MakeTalk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = hold(say("The job failed because of the disk."), after_chars=7)
+    model.script(gate)
+    talk = talk_with(model)
+    gone = ThreadPoolExecutor(1)
+    gone.shutdown()
+
+    def add(*_: Any) -> None:
+        gone.submit(print)  # as every thread is refused when Python is ending
+
+    monkeypatch.setattr(talk.agent._turns._asides, "add_stop", add)
+    task = asyncio.create_task(talk.say("Why?"))
+    await reach(gate.reached)
+    assert talk.agent.cancel("chat-1")
+    assert end_of(await task).status == "cancelled"
     assert not caplog.records
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from llm_scheduler.agent.model_choice import make_models
 from llm_scheduler.testing.scripted_model import ScriptedModel, hold, say
+from tests.agent.talking import reach
 
 
 async def test_no_cancel_is_lost_when_the_answer_begins(
@@ -19,7 +20,7 @@ async def test_no_cancel_is_lost_when_the_answer_begins(
         gate = hold(say("It goes on and on."), after_chars=5)
         model.script(gate)
         asked = asyncio.ensure_future(_read(chat))
-        assert await asyncio.to_thread(gate.reached.wait, 30)
+        await reach(gate.reached)
         for _ in range(n_steps):  # the loop takes in the first pieces step by step
             await asyncio.sleep(0)
         asked.cancel()

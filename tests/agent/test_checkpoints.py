@@ -15,8 +15,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from llm_scheduler.agent import checkpoints
 from llm_scheduler.agent.checkpoints import PruningSaver, open_saver
 from llm_scheduler.agent.threads import ThreadList
-
-WAIT_S = 20
+from tests.agent.talking import WAIT_S
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llm_scheduler.agent import diagnosing
+from llm_scheduler.agent import diagnosing, diagnosis_claims
 from llm_scheduler.agent.budget import Budget
 from llm_scheduler.agent.database import AgentDatabase
 from llm_scheduler.agent.diagnosing import FIRST_REST_S, LONGEST_REST_S, ModelDiagnoser
@@ -34,6 +34,7 @@ from llm_scheduler.testing.scripted_model import (
     truncated,
 )
 from tests.agent.failed_jobs import LOG, KnownRun, make_answer, make_failure, quote
+from tests.agent.talking import WAIT_S, reach
 
 KEY = "python-name-error:abc"
 Make = Callable[..., ModelDiagnoser]
@@ -83,7 +84,7 @@ async def start_asking(
 ) -> asyncio.Task[Diagnosis | None]:
     """Ask for a diagnosis, and wait until that has come to a point."""
     task = asyncio.create_task(diagnoser.diagnose(KEY, failure, run))
-    await asyncio.to_thread(has_begun.wait)
+    await reach(has_begun)
     return task
 
 
@@ -115,7 +116,11 @@ async def test_those_who_ask_at_once_wait_for_one(
         asyncio.create_task(diagnoser.diagnose(KEY, make_failure(tmp_path, str(17 + i)), run))
         for i in range(4)
     ]
-    await asyncio.to_thread(gate.reached.wait)
+    await reach(gate.reached)
+    _, waiting = diagnoser._under_way[KEY]
+    async with asyncio.timeout(WAIT_S):  # each looks first, in a thread, for what is known
+        while len(waiting) < len(tasks):
+            await asyncio.sleep(0.01)
     tasks[0].cancel()  # the others still want it
     await asyncio.sleep(0)
     gate.release()
@@ -135,7 +140,7 @@ async def test_when_nobody_wants_it_any_more_the_call_ends(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await asyncio.to_thread(model.requests[0].gone.wait, 5)
+    await reach(model.requests[0].gone)
     gate.release()
     assert await diagnoser.diagnose(KEY, failure, run) is not None
 
@@ -204,17 +209,18 @@ async def test_who_is_cancelled_while_taking_a_claim_leaves_none(
 
     def take_late(claim: Claim) -> bool:
         taking.set()
-        assert go_on.wait(60)
+        assert go_on.wait(WAIT_S)
         return take(claim)
 
     monkeypatch.setattr(Claim, "take", take_late)
+    monkeypatch.setattr(diagnosis_claims, "LEASE_S", 10 * WAIT_S)
     one, other = make_pair()
     first = await start_asking(one, make_failure(tmp_path), run, taking)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     go_on.set()  # the thread goes on, whoever has given up
-    async with asyncio.timeout(LEASE_S / 2):  # it must not have to expire first
+    async with asyncio.timeout(WAIT_S):  # it must not have to expire first
         assert await other.diagnose(KEY, make_failure(tmp_path), run) is not None
 
 
@@ -428,7 +434,7 @@ async def test_the_number_at_once_is_bounded(
     failure = make_failure(tmp_path)
     tasks = [asyncio.create_task(diagnoser.diagnose(str(i), failure, run)) for i in range(3)]
     for gate in gates[:2]:
-        await asyncio.to_thread(gate.reached.wait)
+        await reach(gate.reached)
     assert not gates[2].reached.is_set()
     assert len(model.requests) == 2
     for gate in gates:

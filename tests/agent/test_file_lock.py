@@ -25,7 +25,7 @@ def test_one_holder_at_a_time_in_the_order_of_release(tmp_path: Path) -> None:
         thread = threading.Thread(target=wait_for_it)
         thread.start()
         order.append("first")
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     assert order == ["first", "second"]
 
 
@@ -45,7 +45,7 @@ def test_threads_of_one_process_exclude_each_other(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=120)
     assert most == 1
 
 
@@ -97,5 +97,5 @@ with FileLock(path, timeout_s=0).hold():
 
 def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _FORKING, str(tmp_path / "lock")]
-    run = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
     assert run.stdout == "free\n"

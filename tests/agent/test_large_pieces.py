@@ -28,7 +28,7 @@ from llm_scheduler.testing.scripted_model import (
 from tests.agent.conftest import MakeTalk, SettingsFor
 from tests.agent.talking import AFTER, BEFORE, EDIT, Talk, end_of, problem_of
 
-LONGEST_S = 20
+LONGEST_S = 120
 """Without a bound it takes hours."""
 FIRST = '{"path": "new.py", "reason": "r", "content": "'
 

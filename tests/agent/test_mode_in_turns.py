@@ -6,7 +6,7 @@ import asyncio
 
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say, tool
 from tests.agent.conftest import MakeTalk
-from tests.agent.talking import BEFORE, EDIT, end_of
+from tests.agent.talking import BEFORE, EDIT, end_of, reach
 
 
 async def test_read_only_takes_the_tools_away_in_the_middle_of_turns(
@@ -19,7 +19,7 @@ async def test_read_only_takes_the_tools_away_in_the_middle_of_turns(
     talk.write()
     turns = [asyncio.create_task(talk.say("Mend it.", thread=f"chat-{i}")) for i in range(2)]
     for held in (first, second):
-        assert await asyncio.to_thread(held.reached.wait, 30)
+        await reach(held.reached)
     talk.desk.mode = "read-only"
     first.release()
     second.release()

@@ -19,12 +19,14 @@ from llm_scheduler.agent.usage import text_of
 from llm_scheduler.config import LLMSettings
 from llm_scheduler.errors import BudgetSpent, ModelError, StoreError
 from llm_scheduler.testing.scripted_model import (
+    Gate,
     ScriptedModel,
     call_tools,
     cut,
     fault,
     find_closed_port,
     hang,
+    hold,
     huge,
     no_body,
     no_choices,
@@ -36,6 +38,7 @@ from llm_scheduler.testing.scripted_model import (
     truncated,
     wrong_type,
 )
+from tests.agent.talking import put_forward, reach
 
 KEY = "sk-proj-9aB8cD7eF6gH5iJ4kL3mN2oP1q"
 
@@ -48,6 +51,24 @@ class Asked:
     budget: Budget | None = None
     pauses: list[float] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    n_texts: int = 0
+    """Pieces of text that were read."""
+
+    async def run_over(self, *silent: Any, streams: bool = True, input_tokens: int = 0) -> str:
+        """Ask, and let the time pass where one of these steps leaves the model silent."""
+        task = asyncio.create_task(self.run(streams=streams, input_tokens=input_tokens))
+        for i, gate in enumerate(silent):
+            if not isinstance(gate, Gate):
+                continue
+            await reach(gate.reached)
+            while streams and not gate.before_answer and self.n_texts <= i:
+                await asyncio.sleep(0.01)
+            n_pauses = len(self.pauses)
+            while len(self.pauses) == n_pauses and not task.done():
+                # Again, as the client may not have begun to wait for the answer.
+                put_forward(asyncio.get_running_loop(), self.settings.timeout_s + 1)
+                await asyncio.sleep(0.01)
+        return await task
 
     async def run(self, *, streams: bool = True, input_tokens: int = 0) -> str:
         models = make_models(self.settings)
@@ -59,6 +80,7 @@ class Asked:
             bound: dict[str, Any] = dict(output_bound(model))
             async for chunk in bounded_stream(model.astream("why?", **bound), self.settings):
                 whole = chunk if whole is None else whole + chunk
+                self.n_texts += bool(text_of(chunk))
             return whole
 
         async def sleep(seconds: float) -> None:
@@ -107,7 +129,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], str, bool]] = {
     "no body": (no_body, "answer", None),
     "cut off": (cut, "server", True),
     "hangs": (hang, "timeout", True),
-    "stalls": (stall, "timeout", True),
+    "stalls": (lambda: hold(say("The job failed"), after_chars=7), "timeout", True),
 }
 
 
@@ -117,13 +139,13 @@ async def test_every_fault_ends_in_a_sentence_or_is_asked_again(
     model: ScriptedModel, settings_for: Any, name: str, streams: bool
 ) -> None:
     step, kind, may_pass = FAULTS[name]
-    short = 0.2 if name in ("hangs", "stalls") else 20
-    asked = Asked(settings_for(model, max_retries=1, timeout_s=short, api_key=KEY))
+    asked = Asked(settings_for(model, max_retries=1, api_key=KEY))
     if may_pass is None:  # without a stream the client says that it is no JSON
         may_pass = not streams
-    model.script(step(), *([step()] if may_pass else []))
+    steps = [step() for _ in range(1 + may_pass)]
+    model.script(*steps)
     with pytest.raises(ModelError) as caught:
-        await asked.run(streams=streams)
+        await asked.run_over(*steps, streams=streams)
     assert caught.value.kind == kind
     assert len(asked.pauses) == may_pass
     assert KEY not in str(caught.value) + repr(caught.value) + " ".join(asked.notices)
@@ -134,10 +156,10 @@ async def test_every_fault_ends_in_a_sentence_or_is_asked_again(
 async def test_what_passes_is_answered_the_second_time(
     model: ScriptedModel, settings_for: Any, name: str
 ) -> None:
-    short = 0.2 if name in ("hangs", "stalls") else 20
-    asked = Asked(settings_for(model, max_retries=2, timeout_s=short))
-    model.script(FAULTS[name][0](), say("Because."))
-    assert await asked.run() == "Because."
+    asked = Asked(settings_for(model, max_retries=2))
+    step = FAULTS[name][0]()
+    model.script(step, say("Because."))
+    assert await asked.run_over(step) == "Because."
     assert len(asked.notices) == 1
     assert "Asking again in" in asked.notices[0]
     assert "(2 of 3)" in asked.notices[0]
@@ -220,11 +242,12 @@ async def test_without_the_servers_count_it_is_estimated(
 async def test_what_was_read_but_not_answered_is_counted(
     model: ScriptedModel, settings_for: Any, database: AgentDatabase, name: str
 ) -> None:
-    model.script(FAULTS[name][0]())
-    settings = settings_for(model, timeout_s=0.2)
+    step = FAULTS[name][0]()
+    model.script(step)
+    settings = settings_for(model)
     budget = Budget(database, settings, run_id="r")
     with pytest.raises(ModelError):
-        await Asked(settings, budget).run(input_tokens=77)
+        await Asked(settings, budget).run_over(step, input_tokens=77)
     spent = budget.spent().run
     assert spent.input_tokens == 77
     assert (spent.output_tokens > 0) == (name == "stalls")
@@ -249,7 +272,7 @@ async def test_an_answer_ends_where_the_budget_ends(
     model: ScriptedModel, settings_for: Any, database: AgentDatabase, step: Any, limits: Any
 ) -> None:
     model.script(step)
-    settings = settings_for(model, timeout_s=0.5, **limits)
+    settings = settings_for(model, **limits)
     budget = Budget(database, settings, run_id="r")
     with pytest.raises(BudgetSpent, match=next(iter(limits))):
         await Asked(settings, budget).run(input_tokens=100)
@@ -302,7 +325,7 @@ async def test_cancelling_is_counted_and_passes_through(
     settings = settings_for(model)
     budget = Budget(database, settings, run_id="r")
     task = asyncio.create_task(Asked(settings, budget).run(input_tokens=5))
-    await asyncio.to_thread(gate.reached.wait)
+    await reach(gate.reached)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

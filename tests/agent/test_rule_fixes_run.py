@@ -23,6 +23,7 @@ from tests.managers.script_jobs import make_run, stop, until
 pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
 
 MODEL = "length = 3\n\n\ndef energy(x):\n    return x / lenght\n\n\nprint('energy is', energy(6))\n"
+LIMIT_S = 180
 MakeAgent = Callable[[RunManager, Mode], Agent]
 
 
@@ -33,8 +34,8 @@ async def run(tmp_path: Path) -> AsyncIterator[RunManager]:
     program = f"exec {sys.executable} -S -B {tmp_path / 'model.py'}\n"
     made = make_run(tmp_path, [program, program, "sleep 600\n"])
     made.start()
-    await until(lambda: len(made.llm_manager.failures()) == 2)
-    await made.llm_manager.settled(60)
+    await until(lambda: len(made.llm_manager.failures()) == 2, LIMIT_S)
+    await made.llm_manager.settled(LIMIT_S)
     yield made
     await stop(made)
 
@@ -70,7 +71,7 @@ async def say(agent: Agent, message: str | None) -> list[Event]:
 
 def has_passed(run: RunManager) -> bool:
     logs = Path(run.scheduler.log_folder).glob("**/*.out")
-    return sum("energy is 2.0" in log.read_text() for log in logs) == 2
+    return sum("energy is 2.0" in log.read_text() for log in logs) >= 2
 
 
 async def test_approved_step_by_step(run: RunManager, agent_of: MakeAgent, tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ async def test_approved_step_by_step(run: RunManager, agent_of: MakeAgent, tmp_p
     assert len(wanted.approval.targets) == 2
     assert not has_passed(run)
     await say(agent, "yes")
-    await until(lambda: has_passed(run))
+    await until(lambda: has_passed(run), LIMIT_S)
 
 
 async def test_at_once_in_yolo_mode(run: RunManager, agent_of: MakeAgent, tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ async def test_at_once_in_yolo_mode(run: RunManager, agent_of: MakeAgent, tmp_pa
     events = await say(agent, "fix everything")
     assert not [event for event in events if isinstance(event, ApprovalWanted)]
     assert (tmp_path / "model.py").read_text() == MODEL.replace("lenght", "length")
-    await until(lambda: has_passed(run))
+    await until(lambda: has_passed(run), LIMIT_S)
 
 
 async def test_nothing_in_read_only_mode(

@@ -28,23 +28,23 @@ from llm_scheduler.testing.scripted_model import (
 )
 from tests.agent.conftest import MakeTalk
 from tests.agent.failed_jobs import KnownRun, make_answer, make_failure
-from tests.agent.talking import BEFORE, EDIT, end_of
+from tests.agent.talking import BEFORE, EDIT, WAIT_S, end_of
 
 
 class Listener(ThreadingHTTPServer):
-    """Counts what arrives."""
+    """Notes whether anything arrives."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.n_requests = 0
+        self.is_asked = threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         assert isinstance(self.server, Listener)
-        self.server.n_requests += 1
+        self.server.is_asked.set()
         self.send_response(202)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -93,7 +93,9 @@ async def is_told(listener: Listener, *, begin: bool) -> bool:
         await RunnableLambda(lambda x: x).ainvoke(1)
     await asyncio.to_thread(wait_for_all_tracers)
     await asyncio.to_thread(get_cached_client().flush)
-    return listener.n_requests > 0
+    if begin:  # what its thread has just taken up may still be on the way
+        await asyncio.to_thread(listener.is_asked.wait, WAIT_S)
+    return listener.is_asked.is_set()
 
 
 async def test_turns_and_diagnoses_are_not_traced(

@@ -71,7 +71,11 @@ class BareHost:
 
     def say(self, text: str, index: int = 0) -> None:
         """Write a message and send it."""
-        box = self.view(index).get_by_role("textbox", name="Message", exact=True)
+        view = self.view(index)
+        # What is said while an answer is being written is not sent.
+        stop = view.get_by_role("button", name="Stop (Esc)")
+        self.wait(lambda: not stop.is_visible(), "the answer does not end")
+        box = view.get_by_role("textbox", name="Message", exact=True)
         box.fill(text)
         box.press("Enter")
 

@@ -88,12 +88,24 @@ DIAGNOSIS: dict[str, Any] = {
     "doubts": [],
     "remedies": [],
 }
-RUN_LIMIT_MS = 90_000
+RUN_LIMIT_MS = 150_000
 FRONTEND = Path(__file__).parents[2] / "frontend"
 AXE = FRONTEND / "node_modules" / "axe-core" / "axe.min.js"
 if not AXE.exists():
     # An old one, which does not know colours that are mixed: nothing is said about contrast.
     AXE = Path(str(files("axe_core_python"))) / "axe.min.js"
+
+
+SETTLED_TOP = """
+async log => {
+  const frame = () => new Promise(done => requestAnimationFrame(done));
+  for (let top = -1, still = 0; still < 10; await frame()) {
+    still = log.scrollTop === top ? still + 1 : 0;
+    top = log.scrollTop;
+  }
+  return log.scrollTop;
+}
+"""
 
 
 class Talker:
@@ -199,6 +211,12 @@ class ChatPage:
         """Save the notebook, so that another page finds the panel in it."""
         self.browser.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 
+    def open_failure(self) -> None:
+        """Open the failure of this run in the list, and wait until it is shown."""
+        # Its title stands elsewhere, too, and some of that can't be clicked.
+        self.panel.locator(".lm-group", has_text=TITLE).click()
+        self.panel.get_by_role("heading", name="What proves it").wait_for()
+
     def ask(self, text: str, panel: Any = None) -> None:
         """Say something in a new conversation, and wait until it is shown."""
         self.start_conversation(panel)
@@ -207,6 +225,8 @@ class ChatPage:
     def start_conversation(self, panel: Any = None) -> None:
         """Open a new conversation, unless the one that is shown is empty."""
         panel = panel or self.panel
+        # One that is being loaded looks empty.
+        panel.locator(".lm-empty.lm-loading").wait_for(state="hidden")
         shown = panel.locator(".lm-item, .lm-diagnosis:not([hidden])")
         if shown.count():
             self.button("New conversation", panel).click()
@@ -219,6 +239,11 @@ class ChatPage:
         box = panel.get_by_role("textbox", name="Message", exact=True)
         box.fill(text)
         box.press("Enter")
+        self.wait(lambda: box.input_value() == "", "what was said is still in the box")
+
+    def settled_top(self) -> float:
+        """Return where the transcript is when the wheel has come to rest."""
+        return self.log.evaluate(SETTLED_TOP)
 
     def mend_and_undo(self, name: str) -> None:
         """Ask for a change in this conversation, see its diff, approve it and undo it."""

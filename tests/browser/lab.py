@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 
 START_LIMIT_S = 120
-WAIT_LIMIT_MS = 60_000
+WAIT_LIMIT_MS = 120_000
 
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -91,13 +91,20 @@ def running_lab(folder: Path) -> Iterator[Lab]:
 
 
 def _write_settings(config: Path) -> None:
-    """Keep JupyterLab from asking the network for news and updates."""
+    """Keep JupyterLab from asking the network for news, and from what comes by a clock."""
     never = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
     (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": never}))
-    plugin = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    plugin.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
-    (plugin / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    _write_plugin(config, "apputils-extension", "notification", quiet)
+    # Two pages with one notebook would save it by turns, and the second one to do so asks
+    # whether to overwrite it, in a dialog that takes all keys and clicks from then on.
+    _write_plugin(config, "docmanager-extension", "plugin", {"autosave": False})
+
+
+def _write_plugin(config: Path, extension: str, plugin: str, settings: dict[str, Any]) -> None:
+    folder = config / "lab" / "user-settings" / "@jupyterlab" / extension
+    folder.mkdir(parents=True)
+    (folder / f"{plugin}.jupyterlab-settings").write_text(json.dumps(settings))
 
 
 def _environment(folder: Path, token: str) -> dict[str, str]:
@@ -138,10 +145,10 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log_file: Path) -
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)  # the server then ends its kernels
     try:
-        process.wait(30)
+        process.wait(START_LIMIT_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(START_LIMIT_S)
 
 
 @dataclass
@@ -162,6 +169,7 @@ class Browser:
         page.wait_for_selector(".jp-Notebook .jp-Cell")
         # The toolbar's circle is idle before the kernel is connected; the status bar is not.
         page.get_by_text("| Idle").wait_for()
+        self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
         """Wait until the page can run cells; one that is run before is emptied instead."""
@@ -176,9 +184,14 @@ class Browser:
 
     def run_cell(self, index: int) -> None:
         """Run a cell and wait until it has run."""
+        prompt = self.cell(index).locator(".jp-InputPrompt")
+        has_run = re.compile(r"\[\d+\]")
+        # Of a cell that ran before the number is there already, and what it shows is old.
+        before = has_run.search(prompt.inner_text())
         self.cell(index).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
-        self.cell(index).locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for()
+        ran = prompt.filter(has_text=has_run)
+        (ran.filter(has_not_text=before[0]) if before else ran).wait_for()
 
     def restart_kernel(self) -> None:
         """Restart the notebook's kernel without being asked whether to, and wait for it."""
@@ -190,6 +203,7 @@ class Browser:
             }"""
         )
         self.page.get_by_text("| Idle").wait_for()
+        self.wait_for_kernel()
 
     def set_theme(self, name: str) -> None:
         """Switch JupyterLab's theme and wait until it is loaded."""

@@ -101,6 +101,9 @@ def test_ten_jobs_fail_while_the_panel_is_open(chat: ChatPage) -> None:
     chat.log.hover()
     chat.browser.page.mouse.wheel(0, -300)
     chat.button("Go to the latest").wait_for()
+    chat.settled_top()
+    # The list of conversations follows what was said.
+    panel.locator(".lm-thread-title", has_text="recite 0").wait_for()
     title = panel.locator(".lm-thread-title").inner_text()
     before = chat.log.evaluate(READING)
     assert before[0] > 0
@@ -117,8 +120,12 @@ def test_ten_jobs_fail_while_the_panel_is_open(chat: ChatPage) -> None:
         entry.get_by_text("Held").wait_for()
     counts = panel.locator(".lm-group-count").all_inner_texts()
     assert sum(int(text.rstrip("×")) for text in counts) == 10
-    toasts = chat.browser.page.evaluate("window.toasts")
-    assert any("the reason is known" in toast or "new reasons" in toast for toast in toasts)
+    chat.wait(lambda: has_told(chat), "no toast has told of the failures")
     assert chat.log.evaluate(READING) == before
     assert panel.locator(".lm-thread-title").inner_text() == title
     assert chat.log.get_by_text("Start the held learners again.").count() == 4
+
+
+def has_told(chat: ChatPage) -> bool:
+    toasts = chat.browser.page.evaluate("window.toasts")
+    return any("the reason is known" in toast or "new reasons" in toast for toast in toasts)

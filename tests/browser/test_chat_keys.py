@@ -127,6 +127,10 @@ def test_tab_goes_from_top_to_bottom_and_out(chat: ChatPage) -> None:
     chat.button("Approve").wait_for()
     chat.button("Send").wait_for()
     chat.wait(lambda: chat.button("Approve").is_enabled())
+    # The list of conversations follows, and what tells of the change goes away.
+    chat.panel.locator(".lm-thread-title", has_text="please mend tab.py").wait_for()
+    chat.browser.page.mouse.move(0, 0)  # one under the mouse stays
+    chat.wait(lambda: chat.panel.locator(".lm-toast").count() == 0)
     chat.button("What happened").focus()
     names = []
     while name := chat.panel.evaluate(FOCUSED):
@@ -203,7 +207,7 @@ def test_the_transcript_stays_where_the_reader_put_it(chat: ChatPage) -> None:
     chat.log.hover()
     chat.browser.page.mouse.wheel(0, -250)
     chat.button("Go to the latest").wait_for()
-    top = settled_top(chat)
+    top = chat.settled_top()
     gate.release()
     ends.nth(3).wait_for()
     chat.button("Send").wait_for()
@@ -215,17 +219,3 @@ def test_the_transcript_stays_where_the_reader_put_it(chat: ChatPage) -> None:
 
 def distance(chat: ChatPage) -> float:
     return chat.log.evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight")
-
-
-def settled_top(chat: ChatPage) -> float:
-    """Return where the transcript is when the wheel has come to rest."""
-    return chat.log.evaluate(
-        """async log => {
-          const frame = () => new Promise(done => requestAnimationFrame(done));
-          for (let top = -1, still = 0; still < 10; await frame()) {
-            still = log.scrollTop === top ? still + 1 : 0;
-            top = log.scrollTop;
-          }
-          return log.scrollTop;
-        }"""
-    )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from llm_scheduler.testing.scripted_model import hold, say
-from tests.browser.chat_page import EXPLANATION, TITLE, ChatPage
+from tests.browser.chat_page import EXPLANATION, ChatPage
 
 pytestmark = pytest.mark.browser
 
@@ -78,8 +78,7 @@ def open_empty(chat: ChatPage) -> Close:
 
 
 def open_diagnosis(chat: ChatPage) -> Close:
-    chat.panel.get_by_text(TITLE).first.click()
-    chat.panel.get_by_role("heading", name="What proves it").wait_for()
+    chat.open_failure()
     return nothing
 
 

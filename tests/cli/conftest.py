@@ -55,7 +55,7 @@ def cli(cli_env: dict[str, str], tmp_path: Path) -> Run:
 
     def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
         env = cli_env | dict(options.pop("env", {}))  # type: ignore[call-overload]
-        values: dict[str, object] = {"stdin": subprocess.DEVNULL, "timeout": 300, "cwd": tmp_path}
+        values: dict[str, object] = {"stdin": subprocess.DEVNULL, "timeout": 600, "cwd": tmp_path}
         if "input" in options:
             del values["stdin"]
         return subprocess.run(  # type: ignore[call-overload]
@@ -88,7 +88,7 @@ def make_log(tmp_path: Path) -> Callable[..., Path]:
                 stdin=subprocess.DEVNULL,
                 env={"PATH": os.defpath},
                 check=False,
-                timeout=60,
+                timeout=300,
             )
         return log
 

@@ -137,7 +137,7 @@ def test_a_change_is_edited_approved_and_undone_in_the_terminal(
             assert (run_folder / "model.py").read_text() == MODEL_PY
             terminal.wait_for("› ")
             terminal.type("go on\r")
-            assert stuck.reached.wait(60)
+            assert stuck.reached.wait(120)
             terminal.type("\x03")
             terminal.wait_for("Cancelled.")
             terminal.wait_for("› ")

@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from llm_scheduler.cli import demo
 from llm_scheduler.cli.demo import find_notebook, notebook_line, progress_line
+from llm_scheduler.cli.main import main
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.diagnosis.models import Diagnosis
 from llm_scheduler.errors import UsageError
+from llm_scheduler.managers.demo import run as demo_run
 from llm_scheduler.managers.demo.jobs import demo_jobs, write_modules
 from llm_scheduler.managers.demo.run import check_demo_options, find_surprises
 
@@ -112,7 +116,7 @@ def test_ctrl_c_ends_jobs_and_says_where_the_files_are(cli_argv, cli_env, tmp_pa
                 # As a terminal does it: to the whole group, with the workers in it.
                 os.killpg(process.pid, signal.SIGINT)
                 interrupted = True
-        status = process.wait(timeout=60)
+        status = process.wait(timeout=300)
     finally:
         process.kill()
         process.wait()
@@ -126,10 +130,24 @@ def test_ctrl_c_ends_jobs_and_says_where_the_files_are(cli_argv, cli_env, tmp_pa
     assert not (folder / "small-disk").is_mount()
 
 
+_STOPPED_WHILE_LOADING = """\
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "llm_scheduler.managers.local_run":
+            exec("import time; print('Held'); time.sleep(600)")
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
 def test_ctrl_c_before_any_job(cli_argv, cli_env, tmp_path: Path) -> None:
+    # What is loaded stops half-way, so that no job can be started before the signal comes.
+    (tmp_path / "sitecustomize.py").write_text(_STOPPED_WHILE_LOADING)
     process = subprocess.Popen(
         [*cli_argv, "demo", "--plain", "--folder", "stopped"],
-        env=cli_env | {"PYTHONUNBUFFERED": "1"},
+        env=cli_env | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -139,11 +157,28 @@ def test_ctrl_c_before_any_job(cli_argv, cli_env, tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert "Loading" in process.stdout.readline()
+    assert process.stdout.readline() == "Held\n"
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
     assert err == "Interrupted before any job was started.\n"
     assert not (tmp_path / "stopped").exists()
+
+
+def test_a_ctrl_c_that_is_lost_while_loading_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*args: object, **options: object) -> None:
+        with suppress(KeyboardInterrupt):  # as Python does in what it calls back
+            signal.raise_signal(signal.SIGINT)
+
+    def run(*args: object, **options: object) -> None:
+        raise AssertionError("jobs were started")
+
+    monkeypatch.setattr(demo, "load_demo", load)
+    monkeypatch.setattr(demo, "run_demo", run)
+    assert main(["demo", "--folder", str(tmp_path / "stopped")]) == 130
+    assert capsys.readouterr().err == "Interrupted before any job was started.\n"
 
 
 def _read(terminal: int) -> bytes:
@@ -210,6 +245,24 @@ def test_there_are_enough_jobs_without_a_small_disk() -> None:
     assert len(demo_jobs(small_disk=True)) == len(jobs) + 1
 
 
+def test_a_small_disk_that_came_too_late_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = []
+
+    def run(argv: list[str], **options: object) -> None:
+        programs.append(Path(argv[0]).name)
+        if programs == ["mount"]:
+            raise subprocess.TimeoutExpired(argv, 10)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(demo_run.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(demo_run.subprocess, "run", run)
+    assert not demo_run._mount_small_disk(tmp_path / "small-disk")
+    assert programs == ["mount", "umount"]
+    assert not (tmp_path / "small-disk").exists()
+
+
 def test_learners_are_made_from_the_modules_in_the_folder(tmp_path: Path) -> None:
     path = list(sys.path)
     module = write_modules(tmp_path / "one")
@@ -240,5 +293,7 @@ def test_the_notebook_can_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads((folder / "quickstart.ipynb").read_text())["nbformat"] == 4
     program = shlex.split(command)[:-2]
     if program != ["jupyter"]:
-        done = subprocess.run([*program, "--version"], capture_output=True, check=False, timeout=60)
+        done = subprocess.run(
+            [*program, "--version"], capture_output=True, check=False, timeout=300
+        )
         assert done.returncode == 0

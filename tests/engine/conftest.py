@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from llm_scheduler.engine import local_runner, local_worker
+
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -33,6 +35,13 @@ class ProgramFolder:
         log = self.folder / "calls"
         lines = log.read_text().split("\n")[:-1] if log.exists() else []
         return [line for line in lines if line.startswith(name)]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A machine with much to do may be late; where it is not, this costs nothing.
+    monkeypatch.setattr(local_runner, "KILL_MARGIN_S", 240.0)
+    monkeypatch.setattr(local_worker, "ORPHAN_LIMIT_S", 240.0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import psutil
 from llm_scheduler.engine.local_runner import LocalRunner
 
 MB = 1024**2
-LONG_S = 60.0
+LONG_S = 240.0
 IGNORE_TERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 

@@ -111,10 +111,17 @@ def test_nothing_is_installed(programs) -> None:
     assert "check `squeue`" in slurm.problem
 
 
-def test_a_sacct_that_hangs(programs) -> None:
+def test_a_sacct_that_hangs(programs, monkeypatch: pytest.MonkeyPatch) -> None:
     programs.add("sacct", "exec /bin/sleep 1000")
     programs.add_sample("squeue", "squeue-22.05.txt")
-    slurm = accounting.SlurmAccounting(timeout_s=5)
+    read_sacct = accounting.sacct.read_sacct
+    # Squeue, which is to answer, has all the time.
+    monkeypatch.setattr(
+        accounting.sacct,
+        "read_sacct",
+        lambda ids, *, as_json, timeout_s: read_sacct(ids, as_json=as_json, timeout_s=0.5),
+    )
+    slurm = accounting.SlurmAccounting()
     assert slurm.records(["19"])["19"].exit_code == 137
     assert "did not answer in time" in slurm.problem
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import selectors
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from llm_scheduler.engine import commands
 from llm_scheduler.engine.commands import run_command
 from llm_scheduler.errors import CommandMissing, CommandTimedOut
 
-LIMIT_S = 60.0
+LIMIT_S = 240.0
 
 
 def wait_until_gone(pid: int) -> None:
@@ -80,9 +85,18 @@ def test_program_without_permission(tmp_path: Path) -> None:
         run_command([str(path)])
 
 
-def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_program_that_hangs_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     note = tmp_path / "pids"
-    script = f'sleep 1000 & echo "$$ $!" > {note}.part; mv {note}.part {note}; echo word >&2; wait'
+    script = f'sleep 1000 & echo word >&2; echo "$$ $!" > {note}.part; mv {note}.part {note}; wait'
+    looks = iter([0.0, *[0.0] * 2])
+
+    def monotonic() -> float:
+        """Stand still until the program is under way, and two looks at its output longer."""
+        return next(looks, 1000.0) if note.exists() else 0.0
+
+    monkeypatch.setattr(commands, "time", SimpleNamespace(monotonic=monotonic))
     with pytest.raises(CommandTimedOut, match=r"within 3 s") as caught:
         run_command(["sh", "-c", script], timeout_s=3)
     assert caught.value.stderr == "word\n"
@@ -98,6 +112,39 @@ def test_a_child_that_keeps_the_pipe_does_not_block(tmp_path: Path) -> None:
         assert (done.stdout, done.returncode) == ("done\n", 0)
     finally:
         os.kill(int(note.read_text()), 9)
+
+
+class LateSelector(selectors.DefaultSelector):
+    """The first look finds nothing, and before anything else the program writes and ends."""
+
+    looks = 0
+    go: Path
+    pid: Path
+
+    def select(self, timeout: float | None = None) -> list:
+        self.looks += 1
+        if self.looks > 1:
+            return super().select(timeout)
+        self.go.touch()
+        wait_until_gone(int(self.pid.read_text()))
+        return []
+
+
+def test_what_is_written_right_before_the_end_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LateSelector.go, LateSelector.pid = tmp_path / "go", tmp_path / "pid"
+    popen = subprocess.Popen
+
+    def start(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        process = popen(*args, **kwargs)
+        LateSelector.pid.write_text(str(process.pid))
+        return process
+
+    monkeypatch.setattr(commands.subprocess, "Popen", start)
+    monkeypatch.setattr(commands.selectors, "DefaultSelector", LateSelector)
+    script = f"until [ -e {LateSelector.go} ]; do sleep 0.01; done; echo done"
+    assert run_command(["sh", "-c", script], timeout_s=LIMIT_S).stdout == "done\n"
 
 
 def test_many_threads_at_once() -> None:

@@ -27,7 +27,9 @@ from tests.engine.local_jobs import (
 
 MANAGER = """
 import json, os, sys
+from llm_scheduler.engine import local_runner
 from llm_scheduler.engine.local_runner import LocalRunner
+local_runner.KILL_MARGIN_S = 240.0
 folder, keep, jobs = sys.argv[1], sys.argv[2] == "keep", json.loads(sys.argv[3])
 runner = LocalRunner(folder, cores=1, keep_running=keep, grace_s=0.5)
 for job in jobs:
@@ -196,7 +198,7 @@ def test_runner_works_in_a_forked_process(
     then = (
         "if os.fork() == 0:\n"
         "    job_id = runner.submit(['true'], name='child', log_file=folder + '/child.out')\n"
-        "    print(runner.wait(job_id, 60)[job_id].state, flush=True)\n"
+        "    print(runner.wait(job_id, 240)[job_id].state, flush=True)\n"
         "    sys.exit()\n"
         "os.wait()\n"
         "print(runner.record('1').state, flush=True)\n"

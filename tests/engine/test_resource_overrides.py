@@ -6,7 +6,7 @@ import re
 
 import pytest
 from adaptive_scheduler.scheduler import PBS, SLURM
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llm_scheduler.engine.local_scheduler import LocalScheduler
@@ -123,6 +123,7 @@ def test_nothing_but_a_value_is_accepted(name, text):
         ResourceOverride(**{name: text})
 
 
+@settings(deadline=None)  # of the machine, not of the parsers
 @given(st.text(max_size=40))
 @example("1-1:1:1")
 @example("0.0000001M")
@@ -209,7 +210,7 @@ def test_the_local_scheduler_enforces_them(tmp_path):
             submit_job(scheduler, "run-0", index=None, override=override),
             submit_job(scheduler, "run-1", index=None),
         ]
-        records = scheduler.runner.wait(ids, 60)
+        records = scheduler.runner.wait(ids, 240)
     finally:
         scheduler.close()
     first, second = (records[job_id] for job_id in ids)

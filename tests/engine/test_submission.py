@@ -156,7 +156,7 @@ def test_two_threads_do_not_mix_their_answers(scheduler, programs):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert found == {"run-0": "100", "run-1": "refused run-1"}
 
 
@@ -167,7 +167,7 @@ def test_a_thread_outside_is_not_caught_by_a_submission(scheduler, programs):
     def start_job(name: str, *, index: int | None) -> None:
         other = threading.Thread(target=common.run_submit, args=("sbatch other", "other"))
         other.start()
-        other.join(60)
+        other.join(240)
         programs.add("sbatch", "echo Submitted batch job 9")
         original(name, index=index)
 

@@ -44,7 +44,7 @@ def main() -> None:
         die_at(*point)
     run = make_run(folder, [KEY_ERROR] * 4, job_manager_interval=0.2)
     run.start()
-    run.wait(100)
+    run.wait(300)
     states = {job_id: record.state for job_id, record in run.scheduler.records().items()}
     (folder / "records.json").write_text(json.dumps(states))
     assert run.status() == "failed"

@@ -32,6 +32,8 @@ LOG
 exit 1
 """
 HANG = "exec sleep 600\n"
+LIMIT_S = 240.0
+"""For what a machine with much to do does late; it costs nothing where it is done in time."""
 
 
 class ScriptScheduler(LocalScheduler):
@@ -77,7 +79,7 @@ def make_run(folder: Path, scripts: Sequence[str], **kwargs: Any) -> RunManager:
     return RunManager(scheduler, learners, fnames, **(values | kwargs))
 
 
-async def until(condition: Callable[[], Any], limit_s: float = 60) -> None:
+async def until(condition: Callable[[], Any], limit_s: float = LIMIT_S) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(limit_s):
         while not condition():

@@ -14,6 +14,7 @@ import pytest
 
 from llm_scheduler.config import LLMSettings, Settings
 from llm_scheduler.errors import UsageError
+from llm_scheduler.managers import run_manager
 from llm_scheduler.managers.assistant import open_assistant
 from llm_scheduler.managers.local_run import local_run
 from llm_scheduler.testing.scripted_model import (
@@ -26,7 +27,7 @@ from llm_scheduler.testing.scripted_model import (
     say,
     tool,
 )
-from tests.managers.script_jobs import KEY_ERROR, NAME_ERROR, make_run, stop, until
+from tests.managers.script_jobs import KEY_ERROR, LIMIT_S, NAME_ERROR, make_run, stop, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
 
@@ -104,7 +105,7 @@ async def test_an_exact_fix_is_proposed_approved_made_and_undone_and_the_job_pas
     real_run, tmp_path
 ):
     run = real_run(MISSPELT, llm="offline")
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     llm = run.llm_manager
     (job_id,) = llm.groups()[0].job_ids
     edit, restart = llm.pending_approvals(llm.thread_for(job_id))
@@ -115,7 +116,7 @@ async def test_an_exact_fix_is_proposed_approved_made_and_undone_and_the_job_pas
     assert done.status == "done"
     assert source.read_text() == MISSPELT.replace("widht", "width")
     assert (await llm.decide(restart.id, "approve")).status == "done"
-    await until(lambda: run.snapshot()[0].state == "done", 120)
+    await until(lambda: run.snapshot()[0].state == "done")
     assert (await llm.decide(edit.id, "approve")).change_id == done.change_id  # a double click
     assert [change.by for change in llm.changes()] == ["approval", "approval"]
     llm.undo(done.change_id)
@@ -124,8 +125,10 @@ async def test_an_exact_fix_is_proposed_approved_made_and_undone_and_the_job_pas
 
 async def test_in_yolo_mode_an_exact_fix_is_made_at_once_and_the_job_passes(real_run, tmp_path):
     run = real_run(MISSPELT, llm=LLMSettings(mode="yolo"))
-    await until(lambda: run.snapshot()[0].state == "done", 120)
+    await until(lambda: run.snapshot()[0].state == "done")
     llm = run.llm_manager
+    # The thread that restarted the learner may note it after the job has ended.
+    await until(lambda: len(llm.changes()) >= 2)
     assert [(c.tool, c.by) for c in llm.changes()] == [
         ("replace_text", "yolo"),
         ("restart_learners", "yolo"),
@@ -135,7 +138,7 @@ async def test_in_yolo_mode_an_exact_fix_is_made_at_once_and_the_job_passes(real
 
 async def test_in_read_only_mode_nothing_is_proposed(real_run, tmp_path):
     run = real_run(MISSPELT, llm=LLMSettings(mode="read-only"))
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert run.llm_manager.pending_approvals() == []
     result = await run.llm_manager.chat("fix it")
     assert run.llm_manager.pending_approvals() == []
@@ -159,7 +162,7 @@ async def test_the_model_proposes_the_fix_and_goes_on_after_the_decision(real_ru
             when=lambda request: "response_format" in request.body,
         )
         run = real_run(NO_NORM, llm=settings_of(model))
-        assert await run.finished(120) == "failed"
+        assert await run.finished(LIMIT_S) == "failed"
         llm = run.llm_manager
         source = tmp_path / "physics_of_the_chat_tests.py"
         model.script(
@@ -186,12 +189,16 @@ async def test_the_model_proposes_the_fix_and_goes_on_after_the_decision(real_ru
         assert events[-1].type == "done"
         assert events[-1].text == "I changed the weights."
         run.release()
-        await until(lambda: run.snapshot()[0].state == "done", 120)
+        await until(lambda: run.snapshot()[0].state == "done")
         history = await llm.get_history(result.thread_id)
         assert history[0].role == "user"
 
 
-async def test_each_group_is_asked_about_once_and_a_later_session_asks_no_more(tmp_path):
+async def test_each_group_is_asked_about_once_and_a_later_session_asks_no_more(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run_manager, "_FOLLOW_UP_S", LIMIT_S)
+
     def diagnose(request):
         title = "A misspelt name" if "spectrun" in request.text else "A missing key"
         quotation = "NameError" if "spectrun" in request.text else "KeyError: 'mu'"
@@ -213,7 +220,7 @@ async def test_each_group_is_asked_about_once_and_a_later_session_asks_no_more(t
             scripts = [NAME_ERROR, KEY_ERROR, NAME_ERROR, KEY_ERROR]
             run = make_run(tmp_path, scripts, llm=settings_of(model), cleanup_first=session == 0)
             run.start()
-            await run.finished(120)
+            await run.finished(LIMIT_S)
             titles = {f.diagnosis.title for f in run.llm_manager.failures()}
             sources = {f.diagnosis.source for f in run.llm_manager.failures()}
             await stop(run)
@@ -229,7 +236,7 @@ async def test_a_run_with_a_model_that_hangs_or_fails_explains_by_rules(tmp_path
     try:
         run = make_run(tmp_path, [KEY_ERROR], llm=settings)
         run.start()
-        assert await run.finished(120) == "failed"
+        assert await run.finished(LIMIT_S) == "failed"
         (failure,) = run.llm_manager.failures()
         assert failure.diagnosis.source == "rules"
         assert "The rules go on alone" in run.llm_manager.problem
@@ -241,10 +248,10 @@ async def test_a_run_with_a_model_that_hangs_or_fails_explains_by_rules(tmp_path
 async def test_another_shell_decides_and_the_run_carries_it_out(real_run, tmp_path):
     run = real_run(MISSPELT, n=2, llm="offline")
     held_open = tmp_path / "go-on"  # a second learner keeps the run going
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     llm = run.llm_manager
     # The second failure may be seen later; then the restart of both replaces that of one.
-    await until(lambda: len(llm.pending_approvals()[-1].arguments["learners"]) == 2, 120)
+    await until(lambda: len(llm.pending_approvals()[-1].arguments["learners"]) == 2)
     edit, restart = llm.pending_approvals()
     with pytest.raises(UsageError, match="is not there"):
         open_assistant(held_open, Settings.load())
@@ -255,7 +262,7 @@ async def test_another_shell_decides_and_the_run_carries_it_out(real_run, tmp_pa
         assert (await other.decide(restart.id, "approve")).status == "approved"
         assert [row.state for row in run.snapshot()] == ["held", "held"]
         assert {a.status for a in await llm.carry_out_decisions()} == {"done"}
-        await until(lambda: {row.state for row in run.snapshot()} == {"done"}, 120)
+        await until(lambda: {row.state for row in run.snapshot()} == {"done"})
     finally:
         other.close()
     lines = [json.loads(line) for line in other.folder.audit_file.read_text().splitlines()]

@@ -11,6 +11,7 @@ import pytest
 from llm_scheduler.diagnosis.groups import Failure
 from llm_scheduler.engine.attempts import Attempt
 from llm_scheduler.errors import StoreError
+from llm_scheduler.managers import failure_store
 from llm_scheduler.managers.failure_store import SCHEMA_VERSION, FailureStore
 
 
@@ -97,7 +98,9 @@ def test_a_folder_that_can_not_be_made(tmp_path):
         FailureStore(tmp_path / "file" / "run.sqlite")
 
 
-def test_two_kernels_write_at_once(path):
+def test_two_kernels_write_at_once(path, monkeypatch):
+    # On a slow disk each may have to wait for many of the other's turns.
+    monkeypatch.setattr(failure_store, "BUSY_TIMEOUT_S", 240.0)
     stores = [FailureStore(path), FailureStore(path)]
 
     def write(store, prefix):

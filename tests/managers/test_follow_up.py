@@ -19,7 +19,7 @@ from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.managers.llm_manager import LLMManager
 from llm_scheduler.testing.scripted_model import ScriptedModel, answer, fault, hold, repeat, say
 from tests.agent.failed_jobs import LOG, PROOF, TIME, KnownRun, make_answer, make_failure, quote
-from tests.managers.script_jobs import until
+from tests.managers.script_jobs import LIMIT_S, until
 
 Session = Callable[..., LLMManager]
 
@@ -81,7 +81,8 @@ async def look(manager: LLMManager, *failures: Failure) -> list[tuple[str, str]]
     else:
         manager.start()
     await until(lambda: manager._follow_up._wake is not None)
-    assert await manager.followed_up(120)
+    assert await manager.followed_up(LIMIT_S)
+    await asyncio.sleep(0)  # so that the loop has taken in what it was told before the last of it
     return [(f.job_id or "", f.diagnosis.source if f.diagnosis else "") for f in manager.failures()]
 
 
@@ -214,7 +215,7 @@ async def test_a_person_asks_again(session: Session, tmp_path: Path) -> None:
         assert first.title.startswith("Model: ")
         second = await manager.diagnose_failed_job("18", again=True)
         assert second.title == "Second thoughts"
-        assert await manager.followed_up(120)
+        assert await manager.followed_up(LIMIT_S)
         await until(lambda: len({f.diagnosis.title for f in manager.failures() if f.diagnosis}) < 2)
         assert [f.rules_diagnosis for f in manager.failures()] == [f.diagnosis for f in failures]
         with pytest.raises(ModelError, match="HTTP 500"):

@@ -14,7 +14,7 @@ from adaptive_scheduler._server_support.common import MaxRestartsReachedError
 from llm_scheduler.errors import UsageError
 from llm_scheduler.managers.diagnosis_pool import DiagnosisPool
 from llm_scheduler.managers.run_manager import RunManager
-from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
+from tests.managers.script_jobs import HANG, KEY_ERROR, LIMIT_S, NAME_ERROR, make_run, stop, until
 
 # The engine warns whenever a name is used again, also when the other run is over.
 pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
@@ -41,7 +41,7 @@ def read(paths) -> str:
 async def test_each_failure_is_reported_once_with_its_own_log(runs):
     run = runs(["echo attempt of job $JOB_ID; exit 3"], max_restarts=2)
     run.start()
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     failures = run.llm_manager.failures()
     assert len(failures) == 3
     assert len({f.job_id for f in failures}) == 3
@@ -54,7 +54,7 @@ async def test_each_failure_is_reported_once_with_its_own_log(runs):
 async def test_the_cause_the_proof_and_the_groups(runs):
     run = runs([NAME_ERROR, KEY_ERROR, NAME_ERROR, NAME_ERROR])
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     first, second = run.llm_manager.groups()
     assert (first.count, second.count) == (3, 1)
     assert "spectrum" in first.title
@@ -70,14 +70,14 @@ async def test_a_learner_that_is_done_is_no_failure(runs):
     run.start()
     await until(lambda: run.job_manager.watch.attempts)
     run.database_manager._stop_request(run.fnames[0])
-    assert await run.finished(60) == "finished"
+    assert await run.finished(LIMIT_S) == "finished"
     assert run.llm_manager.failures() == []
 
 
 async def test_a_job_that_ends_well_without_its_learner_is_named(runs):
     run = runs(["echo all is well; exit 0"])
     run.start()
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     (group,) = run.llm_manager.groups()
     assert group.representative.cause == "ended-early"
 
@@ -86,7 +86,7 @@ async def test_the_limit_of_starts_is_not_exceeded(runs):
     """The engine starts one job too many, which runs on, and elapsed_time() raises."""
     run = runs(["exit 1"], max_restarts=None, max_fails_per_job=2)
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     assert run.elapsed_time() > 0
     assert run.job_manager.n_started == 2
     assert run.scheduler.queue() == {}
@@ -99,7 +99,7 @@ async def test_elapsed_time_before_and_after(runs):
     run = runs(["exit 1"])
     assert run.elapsed_time() == 0
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     assert run.elapsed_time() == run.elapsed_time() > 0
 
 
@@ -108,7 +108,7 @@ async def test_what_a_person_cancels_is_held_and_said(runs):
     run.start()
     await until(lambda: any(a.state == "RUNNING" for a in run.job_manager.watch.attempts.values()))
     await asyncio.to_thread(run.scheduler.cancel, ["run-0"])
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     (cancelled,) = [f for f in run.llm_manager.failures() if f.job_name == "run-0"]
     assert cancelled.diagnosis.category == "cancelled"
     assert cancelled.held
@@ -135,7 +135,7 @@ async def test_what_the_manager_cancels_is_no_failure(runs):
     await run.close()
     again = runs(["exit 1", "exit 1"])
     again.start()
-    await again.finished(60)
+    await again.finished(LIMIT_S)
     assert [f.diagnosis.category for f in again.llm_manager.failures()].count("cancelled") == 0
     assert len(again.llm_manager.failures()) == 2
 
@@ -143,22 +143,24 @@ async def test_what_the_manager_cancels_is_no_failure(runs):
 async def test_released_learners_start_again_also_after_the_end(runs):
     run = runs(["exit 1"])
     run.start()
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert run.llm_manager.failures()[0].held
     run.scheduler.scripts[0] = HANG
     run.llm_manager.release([run.fnames[0]])
     run.llm_manager.release([run.fnames[0]])  # a double click
-    await until(lambda: len(run.scheduler.queue()) == 1)
+    # The job is in the queue a moment before the loop has counted it.
+    await until(lambda: run.job_manager.n_started)
     assert run.status() == "running"
     assert not run.llm_manager.failures()[0].held
     assert run.job_manager.n_started == 1
+    assert len(run.scheduler.queue()) == 1
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "overwritten"])
 async def test_logs_stay_readable(runs, how, tmp_path):
     run = runs(["echo precious; exit 1"])
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     (log,) = (tmp_path / "logs").glob("*.out")
     if how == "deleted":
         log.unlink()
@@ -179,7 +181,7 @@ async def test_logs_deleted_while_the_job_runs_are_still_read(runs, tmp_path):
     (log,) = (tmp_path / "logs").glob("*.out")
     log.unlink()
     go.touch()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     (failure,) = run.llm_manager.failures()
     assert read(failure.log_files) == "precious\n"
 
@@ -187,11 +189,13 @@ async def test_logs_deleted_while_the_job_runs_are_still_read(runs, tmp_path):
 async def test_of_jobs_that_did_not_fail_one_log_is_kept(runs, tmp_path):
     kept = tmp_path / "run.failures.logs"
     wait = f"while [ ! -e {kept}/succeeded ]; do sleep 0.1; done; exit 3"
-    run = runs(["echo well; sleep 0.5; exit 0", wait])
+    done = tmp_path / "done"
+    run = runs([f"echo well; until [ -e {done} ]; do sleep 0.05; done; exit 0", wait])
     run.start()
     await until(lambda: len(run.job_manager.watch.attempts) == 2)
     run.database_manager._stop_request(run.fnames[0])
-    await run.finished(60)
+    done.touch()
+    await run.finished(LIMIT_S)
     (success,) = run.llm_manager._rules.find_success()
     assert Path(success).read_text() == "well\n"
     names = [path.parent.name for path in kept.rglob("*.out")]
@@ -203,11 +207,18 @@ async def test_what_a_good_job_prints_too_does_not_explain_a_failure(runs, tmp_p
     noise = "echo 'OSError: [Errno 28] No space left on device: /scratch/cache'\n"
     kept = tmp_path / "run.failures.logs"
     wait = f"while [ ! -e {kept}/succeeded ]; do sleep 0.1; done\n"
-    run = runs([f"{noise}sleep 0.5; exit 0", f"{noise}{wait}exit 3"])
+    done = tmp_path / "done"
+    run = runs(
+        [
+            f"{noise}until [ -e {done} ]; do sleep 0.05; done; exit 0",
+            f"{noise}{wait}exit 3",
+        ]
+    )
     run.start()
     await until(lambda: len(run.job_manager.watch.attempts) == 2)
     run.database_manager._stop_request(run.fnames[0])
-    await run.finished(60)
+    done.touch()
+    await run.finished(LIMIT_S)
     (failure,) = run.llm_manager.failures()
     assert failure.diagnosis.confidence < 0.7
     assert any("also" in doubt or "too" in doubt for doubt in failure.diagnosis.doubts), failure
@@ -216,7 +227,7 @@ async def test_what_a_good_job_prints_too_does_not_explain_a_failure(runs, tmp_p
 async def test_without_a_good_job_the_same_words_explain_it(runs):
     run = runs(["echo 'OSError: [Errno 28] No space left on device: /scratch/cache'; exit 3"])
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     (failure,) = run.llm_manager.failures()
     assert failure.diagnosis.category == "disk_full"
     assert failure.diagnosis.confidence > 0.8
@@ -237,7 +248,7 @@ async def test_a_broken_diagnosis_changes_nothing_about_the_jobs(runs, command):
     run.start()
     await until(lambda: run.job_manager.task.done())
     assert run.job_manager.n_started == 2
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert {f.diagnosis.cause for f in run.llm_manager.failures()} == {"undiagnosed"}
 
 
@@ -257,7 +268,7 @@ async def test_a_broken_store_stops_no_job_and_loses_no_failure(runs, spoil, mon
     run = runs([NAME_ERROR, KEY_ERROR])
     other = spoil(run.llm_manager.store)
     run.start()
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert len(run.llm_manager.failures()) == 2
     assert len(run.llm_manager.groups()) == 2
     assert "memory only" in run.llm_manager.problem
@@ -288,7 +299,7 @@ async def test_the_engines_way_to_wait_ends_when_all_is_explained(runs):
 async def test_a_question_after_the_end(runs):
     run = runs([NAME_ERROR])
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     await run.close()
     (failure,) = run.llm_manager.failures()
     assert await run.llm_manager.diagnose_failed_job(failure.job_id) is failure.diagnosis
@@ -303,13 +314,13 @@ async def test_a_question_after_the_end(runs):
 async def test_known_failures_after_a_restart(runs):
     first = runs([NAME_ERROR, KEY_ERROR])
     first.start()
-    await first.finished(60)
+    await first.finished(LIMIT_S)
     await first.close()
     second = runs([NAME_ERROR, KEY_ERROR])
     assert [f.known for f in second.llm_manager.failures()] == [True, True]
     assert [g.n_known for g in second.llm_manager.groups()] == [1, 1]
     second.start()
-    await second.finished(60)
+    await second.finished(LIMIT_S)
     assert [f.known for f in second.llm_manager.failures()] == [True, True, False, False]
     assert [(g.count, g.n_known) for g in second.llm_manager.groups()] == [(2, 1), (2, 1)]
 
@@ -321,7 +332,7 @@ async def test_a_cell_that_is_run_again_while_jobs_run(runs):
     new = runs([NAME_ERROR])  # cancels the jobs of the old one
     await until(lambda: old.task.done())
     new.start()
-    await new.finished(60)
+    await new.finished(LIMIT_S)
     assert [f.diagnosis.category for f in new.llm_manager.failures()] == ["code_error"]
     assert old.llm_manager.failures() == []
 
@@ -334,7 +345,7 @@ async def test_two_runs_on_one_machine(runs, tmp_path):
     for run in both:
         run.start()
     for run in both:
-        await run.finished(60)
+        await run.finished(LIMIT_S)
         assert len(run.llm_manager.failures()) == 1
 
 
@@ -355,7 +366,7 @@ async def test_the_kill_manager_keeps_logs_and_never_blocks(runs, tmp_path):
 
     run.scheduler.cancel = noting
     run.start()
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert threads
     assert loop_thread not in threads
     (failure,) = run.llm_manager.failures()
@@ -383,7 +394,7 @@ async def test_the_plain_wait_explains_itself_in_a_notebook(runs):
 async def test_a_learner_that_waits_for_a_failed_one_says_so(runs):
     run = runs(["exit 1", "exit 0"], dependencies={1: [0]})
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     waiting = run.snapshot()[1]
     assert (waiting.state, waiting.note) == ("waiting", "waits for learner 0")
 
@@ -393,7 +404,7 @@ async def test_ended_learners_keep_their_job_in_the_table(runs):
     run.start()
     await until(lambda: run.job_manager.watch.attempts)
     run.database_manager._stop_request(run.fnames[0])
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     (row,) = run.snapshot()
     assert row.state == "done"
     assert row.job_id is not None

@@ -33,7 +33,7 @@ def start(folder: Path, point: str) -> int:
     process = subprocess.run(
         [sys.executable, str(KILLED_RUN), str(folder), point],
         cwd=ROOT,
-        timeout=120,
+        timeout=600,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -15,13 +15,13 @@ import pytest
 
 import llm_scheduler
 from llm_scheduler.errors import UsageError
-from tests.managers.script_jobs import stop
+from tests.managers.script_jobs import LIMIT_S, stop
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
 
 # No `if __name__ == "__main__"`: jobs must not run the script once more.
 SCRIPT = """\
-import json, os, sys, warnings
+import json, os, sys, time, warnings
 from pathlib import Path
 import adaptive
 import llm_scheduler
@@ -38,6 +38,7 @@ def misspelt(x):
 
 def greedy(x):
     block = bytearray(900 * 1024**2)
+    time.sleep(600)  # the memory is looked at now and then only
     return len(block) + x
 
 functions = [parabola, misspelt, greedy]
@@ -87,7 +88,7 @@ def result(tmp_path_factory) -> dict:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -169,7 +170,7 @@ async def test_in_a_running_event_loop(local_run, tmp_path):
     assert run.status() == "not yet started"
     run.start()
     assert run.status() == "running"
-    assert await run.finished(240) == "finished"
+    assert await run.finished(LIMIT_S) == "finished"
     assert run.llm_manager.failures() == []
     learner = make_learner()
     learner.load(tmp_path / "a.pickle")
@@ -181,7 +182,7 @@ async def test_in_a_running_event_loop(local_run, tmp_path):
 async def test_a_goal_that_is_reached_already_needs_no_job(local_run):
     run = local_run(goal=lambda learner: True)
     run.start()
-    assert await run.finished(60) == "finished"
+    assert await run.finished(LIMIT_S) == "finished"
     assert run.job_manager.n_started == 0
 
 
@@ -255,7 +256,7 @@ async def test_a_changed_folder_loses_no_jobs(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path / "after")
     run.start()
-    assert await run.finished(120) == "finished"
+    assert await run.finished(LIMIT_S) == "finished"
     assert list((tmp_path / "after").iterdir()) == []
     assert (tmp_path / "before" / "data" / "x.pickle").exists()
     await run.close()

@@ -9,6 +9,7 @@ from llm_scheduler import MultiRunManager
 from llm_scheduler.widgets.failures import FailuresPanel
 from tests.managers.script_jobs import (
     KEY_ERROR,
+    LIMIT_S,
     NAME_ERROR,
     ScriptScheduler,
     make_learners,
@@ -68,7 +69,7 @@ async def test_groups_are_told_by_run(runs):
     assert multi.groups() == {"a": [], "b": []}
     multi.start_all()
     for run in multi.run_managers.values():
-        assert await run.finished(60) == "failed"
+        assert await run.finished(LIMIT_S) == "failed"
     groups = multi.groups()
     assert [(g.count, "spectrum" in g.title) for g in groups["a"]] == [(2, True)]
     assert [(g.count, "mu" in g.title) for g in groups["b"]] == [(1, True)]
@@ -82,7 +83,7 @@ async def test_each_tab_shows_the_failures_of_its_run(runs):
     panels = {name: child.children[1] for name, child in tabs(box).items()}
     assert set(panels) == {"a", "b"}
     for name, expected in (("a", "2 causes, 2 failures"), ("b", "1 cause, 1 failure")):
-        await multi.run_managers[name].finished(60)
+        await multi.run_managers[name].finished(LIMIT_S)
         assert isinstance(panels[name], FailuresPanel)
         await until(lambda: expected in shown(panels[name]))  # noqa: B023 - awaited here
     assert multi.info() is box
@@ -97,7 +98,7 @@ async def test_update_all_updates_every_tab(runs, plain_run):
     run = multi.run_managers["a"]
     assert "not yet started" in panel_text(before["a"])
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     update_all.click()
     assert "failed" in panel_text(tabs(box)["a"])
     assert set(tabs(box)) == {"a", "plain"}

@@ -22,6 +22,7 @@ from llm_scheduler.tools.change import invert
 from tests.managers.script_jobs import (
     HANG,
     KEY_ERROR,
+    LIMIT_S,
     NAME_ERROR,
     ScriptScheduler,
     make_run,
@@ -57,7 +58,7 @@ async def runs(tmp_path):
 
 async def until_failed(run, n):
     await until(lambda: len(run.llm_manager.failures()) >= n)
-    await run.llm_manager.settled(60)
+    await run.llm_manager.settled(LIMIT_S)
 
 
 def in_thread(function, *args, **kwargs):
@@ -81,12 +82,16 @@ def memories(run, index):
 GREEDY = """\
 def greedy(x):
     block = bytearray(700 * 1024**2)
+    while not GO.exists():  # the memory is looked at now and then only
+        time.sleep(0.05)
     return len(block) * 0 + x**2
 """
 
 
 async def test_more_memory_lets_a_job_pass(tmp_path, monkeypatch):
-    (tmp_path / "greedy_model.py").write_text(GREEDY)
+    go = tmp_path / "go"
+    head = f"import pathlib, time; GO = pathlib.Path({str(go)!r})\n"
+    (tmp_path / "greedy_model.py").write_text(GREEDY + head)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     from greedy_model import greedy  # type: ignore[import-not-found]  # written above
@@ -109,7 +114,7 @@ async def test_more_memory_lets_a_job_pass(tmp_path, monkeypatch):
     )
     try:
         run.start()
-        await run.finished(120)
+        await run.finished(LIMIT_S)
         assert [row.state for row in run.snapshot()] == ["held"]
         facts = RunFacts(run)
         info = await in_thread(facts.learner, name)
@@ -117,8 +122,9 @@ async def test_more_memory_lets_a_job_pass(tmp_path, monkeypatch):
         assert "bytearray(700" in info.source
         plan = await change(facts, "set_resources", learners=[name], memory="2GB")
         assert "-memory: 600MB\n+memory: 2GB\n" in plan.diff
+        go.touch()
         await change(facts, "restart_learners", learners=[name])
-        await run.finished(120)
+        await run.finished(LIMIT_S)
         assert [row.state for row in run.snapshot()] == ["done"]
         record = run.scheduler.records()[run.job_manager.last[0].job_id]
         assert record.requested_memory_bytes == 2 << 30
@@ -194,11 +200,11 @@ async def test_only_what_was_asked_for_is_restarted(runs):
     run = runs([NAME_ERROR, KEY_ERROR])
     facts = RunFacts(run)
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     plan = await change(facts, "restart_learners", learners=["learner 1"])
     assert "-state: held\n+state: released\n" in plan.diff
     await until_failed(run, 3)
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     assert [f.job_name for f in run.llm_manager.failures()][2:] == ["run-1"]
     assert [job.state for job in facts.jobs()] == ["held", "held"]
     attempts = await in_thread(facts.attempts, run.fnames[1])
@@ -213,6 +219,8 @@ async def test_a_restart_is_undone_until_its_job_is_submitted(runs):
     facts = RunFacts(run)
     run.start()
     await until_failed(run, 1)
+    # Nothing is held back while jobs are being submitted.
+    await until(lambda: len(run.job_manager.last) == 2 and run.job_manager.starter.task.done())
     plan = run_changes.plan_run_change(facts, "restart_learners", {"learners": ["learner 0"]})
     # In the run's own loop, so that nothing is submitted in between.
     run_changes.apply(facts, plan)
@@ -247,7 +255,7 @@ async def test_a_busy_notebook_is_said_and_nothing_happens_later(runs, monkeypat
 
     thread = threading.Thread(target=ask)
     thread.start()
-    thread.join(30)  # the loop stands still, as under a cell that computes
+    thread.join(LIMIT_S)  # the loop stands still, as under a cell that computes
     await asyncio.sleep(0)
     assert "nothing was changed" in said[0]
     assert facts.jobs()[0].state == "held"
@@ -267,6 +275,8 @@ async def test_the_same_facts_from_another_shell(runs, tmp_path):
     run.start()
     await until_failed(run, 2)
     await until(lambda: other.resources(run.fnames[0])["memory"])
+    # Both are to have seen the third job start.
+    await until(lambda: facts.jobs()[2].state == other.jobs()[2].state == "running")
     assert not other.can_control
     assert (other.name, other.folder) == (facts.name, facts.folder) == ("run", tmp_path)
     assert [f.attempt for f in other.failures()] == [f.attempt for f in facts.failures()]

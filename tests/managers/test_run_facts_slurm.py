@@ -12,7 +12,7 @@ from llm_scheduler.errors import ToolError
 from llm_scheduler.managers.run_facts import RunFacts
 from llm_scheduler.managers.store_facts import StoreFacts
 from llm_scheduler.tools import run_changes
-from tests.managers.script_jobs import make_run, until
+from tests.managers.script_jobs import LIMIT_S, make_run, until
 
 pytestmark = [
     pytest.mark.slurm,
@@ -52,7 +52,7 @@ async def run(slurm, tmp_path):
     made.start()
     yield made
     if made.job_manager.task is not None and not made.job_manager.task.done():
-        await asyncio.to_thread(made.cancel)
+        made.cancel()  # in its own loop, as a cell does
     await made.close()
 
 
@@ -61,7 +61,7 @@ def plan(facts, tool, **arguments):
 
 
 async def test_resources_of_one_learner(run, slurm):
-    await run.finished(120)
+    await run.finished(LIMIT_S)
     facts = RunFacts(run)
     first = run.fnames[0]
     assert {f.record.state for f in run.llm_manager.failures()} == {"OUT_OF_MEMORY"}
@@ -82,8 +82,8 @@ async def test_resources_of_one_learner(run, slurm):
     again = await plan(facts, "restart_learners", learners=["failed"])
     await asyncio.to_thread(run_changes.apply, facts, change)
     await asyncio.to_thread(run_changes.apply, facts, again)
-    await until(lambda: len(run.llm_manager.failures()) == 4, 120)
-    await run.finished(120)
+    await until(lambda: len(run.llm_manager.failures()) == 4)
+    await run.finished(LIMIT_S)
 
     logs = await asyncio.to_thread(facts.logs)
     told = {}

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from adaptive_scheduler._server_support.run_manager import ACTIVE_RUN_MANAGERS
 from adaptive_scheduler.widgets import RunManagerInfo
 
+from llm_scheduler.agent.budget import Budget
 from llm_scheduler.config import Settings
 from llm_scheduler.errors import ConfigError, StoreError, UsageError
 from llm_scheduler.managers.assistant import open_assistant
 from llm_scheduler.managers.failure_store import FailureStore
 from llm_scheduler.widgets.failures import FailuresPanel
-from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, stop, until
+from tests.managers.script_jobs import HANG, KEY_ERROR, LIMIT_S, NAME_ERROR, make_run, stop, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cancelling a RunManager")
 
@@ -49,7 +51,7 @@ async def test_the_status_of_a_run_that_fails(runs):
     assert run.elapsed_time() == 0
     run.start()
     assert run.status() == "running"
-    assert await run.finished(60) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert run.status() == "failed"
 
 
@@ -58,7 +60,7 @@ async def test_the_status_of_a_run_that_finishes(runs):
     run.start()
     await until(lambda: run.job_manager.watch.attempts)
     run.database_manager._stop_requests(run.fnames)
-    assert await run.finished(60) == "finished"
+    assert await run.finished(LIMIT_S) == "finished"
     assert run.status() == "finished"
 
 
@@ -67,7 +69,7 @@ async def test_the_status_of_a_run_that_is_cancelled(runs):
     run.start()
     await until(lambda: run.scheduler.queue())
     run.cancel()
-    assert await run.finished(60) == "cancelled"
+    assert await run.finished(LIMIT_S) == "cancelled"
     assert run.status() == "cancelled"
     assert run.elapsed_time() == run.elapsed_time()
     assert run.scheduler.queue() == {}
@@ -88,6 +90,33 @@ async def test_a_cancellation_that_comes_with_news_is_not_lost(runs):
         paused.cancel()
         await asyncio.wait([paused])
         assert paused.cancelled() or was_done
+
+
+async def test_a_job_that_is_submitted_while_the_run_is_cancelled_is_cancelled_too(runs):
+    submitting, go_on, submitted = (threading.Event() for _ in range(3))
+    run = runs([HANG])
+    original = run.scheduler.start_job
+
+    def start_job(name, *, index=None):
+        submitting.set()
+        go_on.wait(LIMIT_S)
+        job_id = original(name, index=index)
+        submitted.set()
+        return job_id
+
+    run.scheduler.start_job = start_job
+    run.start()
+    await asyncio.to_thread(submitting.wait, LIMIT_S)
+    run.cancel()
+    go_on.set()
+    await asyncio.to_thread(submitted.wait, LIMIT_S)
+    await until(lambda: not run.scheduler.queue())
+    (record,) = run.scheduler.records().values()
+    assert record.state == "CANCELLED"
+    again = runs([KEY_ERROR], cleanup_first=False)
+    again.start()
+    await again.finished(LIMIT_S)
+    assert ["KeyError" in f.diagnosis.evidence[0].text for f in failures_of(again)] == [True]
 
 
 async def test_cancelling_before_the_start_is_no_error(runs):
@@ -132,7 +161,7 @@ async def test_the_box_has_the_engines_panel_and_the_failures(runs):
     assert "update info" in descriptions(engine)
     assert isinstance(panel, FailuresPanel)
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     await until(lambda: "2 causes, 3 failures" in repr(panel))
     panel.close()
 
@@ -144,7 +173,7 @@ async def test_a_folder_that_can_not_hold_the_failures(runs, tmp_path, state_dir
     assert str(run.llm_manager.store.path.parent) in run.llm_manager.problem
     assert "can't be used" in run.llm_manager.problem
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     (failure,) = run.llm_manager.failures()
     assert "KeyError" in Path(failure.log_files[0]).read_text()
     await run.close()
@@ -177,7 +206,7 @@ async def test_release_of_some_and_of_all(runs):
     run = runs([KEY_ERROR, KEY_ERROR, KEY_ERROR])
     run.release()  # nothing is held
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     assert set(run.database_manager.held) == {0, 1, 2}
     run.scheduler.scripts[:] = [HANG] * 3
     run.release([1])
@@ -194,7 +223,7 @@ async def test_release_of_some_and_of_all(runs):
 async def test_the_clean_up_keeps_the_logs_of_failures(runs, tmp_path):
     run = runs([KEY_ERROR])
     run.start()
-    await run.finished(60)
+    await run.finished(LIMIT_S)
     assert list((tmp_path / "logs").glob("*.out"))
     await asyncio.to_thread(run.cleanup, remove_old_logs_folder=True)
     assert not list((tmp_path / "logs").glob("*.out"))
@@ -205,7 +234,7 @@ async def test_the_clean_up_keeps_the_logs_of_failures(runs, tmp_path):
 async def test_the_clean_up_of_the_next_session_keeps_them_too(runs):
     first = runs([KEY_ERROR])
     first.start()
-    await first.finished(60)
+    await first.finished(LIMIT_S)
     await first.close()
     second = runs([KEY_ERROR], cleanup_first=True)
     (failure,) = second.llm_manager.failures()
@@ -219,7 +248,7 @@ async def test_an_address_that_is_in_use(runs):
         url = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         run = runs([HANG], url=url)
         run.start()
-        assert await run.finished(60) == "failed"
+        assert await run.finished(LIMIT_S) == "failed"
     assert run.status() == "failed"
     assert url in run.llm_manager.problem
     assert "in use" in run.llm_manager.problem
@@ -245,7 +274,7 @@ async def test_fewer_learners_than_the_session_before(runs, tmp_path):
     # What ended before it was taken up would not count as a failure of this session.
     await until(lambda: len(second.job_manager.watch.attempts) == 3)
     go.touch()
-    assert await second.finished(60) == "failed"
+    assert await second.finished(LIMIT_S) == "failed"
     failures = [(f.job_name, "mu" in f.diagnosis.title) for f in failures_of(second)]
     assert sorted(failures) == [
         ("run-0", False),
@@ -275,7 +304,7 @@ async def test_a_session_that_ends_while_it_submits(runs):
     go_on.set()
     second = runs([NAME_ERROR], cleanup_first=False)
     second.start()
-    assert await second.finished(60) == "failed"
+    assert await second.finished(LIMIT_S) == "failed"
     assert ["mu" in f.diagnosis.title for f in failures_of(second)].count(True) == 1
 
 
@@ -283,7 +312,10 @@ def failures_of(run):
     return run.llm_manager.failures()
 
 
-async def test_each_run_has_a_budget_and_a_restarted_kernel_goes_on_with_it(runs):
+async def test_each_run_has_a_budget_and_a_restarted_kernel_goes_on_with_it(runs, monkeypatch):
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)  # no day ends in the middle of the test
+    monkeypatch.setitem(Budget.__init__.__kwdefaults__, "now", lambda: noon)
+
     def used(run) -> tuple[int, int]:
         spent = run.llm_manager.assistant.budget.spent()
         return spent.run.calls, spent.day.calls
@@ -296,9 +328,9 @@ async def test_each_run_has_a_budget_and_a_restarted_kernel_goes_on_with_it(runs
     second = runs([KEY_ERROR])  # jobs were still running when the kernel died
     assert used(second) == (1, 1)
     second.start()
-    assert await second.finished(60) == "failed"
+    assert await second.finished(LIMIT_S) == "failed"
     second.release()  # goes on with the same run
-    assert await second.finished(60) == "failed"
+    assert await second.finished(LIMIT_S) == "failed"
     assert used(second) == (1, 1)
     await second.close()
     third = runs([HANG])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import adaptive
 import pytest
 
 import llm_scheduler
+from tests.managers.script_jobs import LIMIT_S
 
 pytestmark = [
     pytest.mark.slurm,
@@ -58,7 +58,7 @@ async def close_later():
     yield runs.append
     for run in runs:
         if run.status() == "running":
-            await asyncio.to_thread(run.cancel)
+            run.cancel()  # in its own loop, as a cell does
         await run.close()
 
 
@@ -67,7 +67,7 @@ async def test_causes_and_then_known(slurm, tmp_path, close_later):
     close_later(run)
     assert isinstance(run, llm_scheduler.RunManager)
     run.start()
-    assert await run.finished(300) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert [row.state for row in run.snapshot()] == ["done", "held", "held"]
     learners[0].load(tmp_path / "parabola.pickle")
     assert learners[0].npoints >= 5

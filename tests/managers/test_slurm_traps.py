@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from adaptive_scheduler.scheduler import SLURM
 
-from tests.managers.script_jobs import HANG, KEY_ERROR, NAME_ERROR, make_run, until
+from llm_scheduler.engine.failure_watch import WAITING_STATES
+from tests.managers.script_jobs import HANG, KEY_ERROR, LIMIT_S, NAME_ERROR, make_run, until
 from tests.slurm_conf import HOLD_COMPLETING
 
 pytestmark = [
@@ -74,7 +75,7 @@ async def command(slurm, *argv):
 async def test_causes_groups_and_records(runs):
     run = runs([NAME_ERROR, KEY_ERROR, NAME_ERROR])
     run.start()
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     first, second = run.llm_manager.groups()
     assert (first.count, second.count) == (2, 1)
     assert first.representative.category == "code_error"
@@ -89,7 +90,7 @@ async def test_a_refused_submission_quotes_sbatch(runs):
     run = runs([KEY_ERROR, HANG], [["--partition=nowhere"], []])
     run.start()
     await until(lambda: run.llm_manager.failures())
-    await run.llm_manager.settled(60)
+    await run.llm_manager.settled(LIMIT_S)
     (failure,) = run.llm_manager.failures()
     assert failure.job_id is None
     assert failure.held
@@ -125,7 +126,7 @@ async def test_a_completing_job_has_not_failed_yet(runs, slurm):
         assert run.database_manager.startable() == []
     finally:
         hold.unlink()
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     assert len(run.llm_manager.failures()) == 1
     assert run.job_manager.n_started == 1
 
@@ -135,7 +136,7 @@ async def test_a_job_may_go_on_when_its_learner_is_done(runs, tmp_path):
     run.start()
     await until(lambda: (tmp_path / "up").exists())
     run.database_manager._stop_request(run.fnames[0])
-    assert await run.finished(120) == "finished"
+    assert await run.finished(LIMIT_S) == "finished"
     assert run.llm_manager.failures() == []
 
 
@@ -144,8 +145,9 @@ async def test_a_requeued_job_has_not_failed(runs, slurm):
     run.start()
     await until_running(run)
     (attempt,) = attempts(run)
-    await command(slurm, "scontrol", "requeue", attempt.job_id)
-    await until(lambda: attempt.state == "PENDING")
+    # And held, else it waits for some seconds only, which nobody might see.
+    await command(slurm, "scontrol", "requeuehold", attempt.job_id)
+    await until(lambda: attempt.state in WAITING_STATES)
     # It waits for its learner again under the same id, instead of being told that the
     # id is taken.
     assert run.database_manager.as_dicts()[0]["is_pending"]
@@ -158,7 +160,7 @@ async def test_what_a_person_cancels_is_held_and_said(runs, slurm):
     run.start()
     await until_running(run)
     await command(slurm, "scancel", attempts(run)[0].job_id)
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     (failure,) = run.llm_manager.failures()
     assert failure.diagnosis.category == "cancelled"
     assert "Somebody cancelled" in failure.note
@@ -171,13 +173,13 @@ async def test_what_the_manager_cancels_is_no_failure(runs, slurm):
     await until_running(run, 2)
     ids = [a.job_id for a in attempts(run)]
     await command(slurm, "scontrol", "suspend", ids[0])  # the engine would overlook it
-    await asyncio.to_thread(run.cancel)
+    run.cancel()
     states = await asyncio.to_thread(slurm.await_states, ids, {"CANCELLED"})
     assert run.llm_manager.failures() == []
     del states
     again = runs([KEY_ERROR, KEY_ERROR])
     again.start()
-    await again.finished(120)
+    await again.finished(LIMIT_S)
     assert {f.diagnosis.category for f in again.llm_manager.failures()} == {"code_error"}
 
 
@@ -200,7 +202,7 @@ async def test_the_step_of_a_completed_job_ran_out_of_memory(runs):
     eat = "import mmap; m = mmap.mmap(-1, 200 << 20); [m.write(b'x' * 4096) for _ in range(51200)]"
     run = runs([f'srun --mem=30M python3 -c "{eat}"; exit 0'])
     run.start()
-    assert await run.finished(120) == "failed"
+    assert await run.finished(LIMIT_S) == "failed"
     (group,) = run.llm_manager.groups()
     assert group.representative.category == "out_of_memory"
 
@@ -216,7 +218,7 @@ async def test_failures_while_the_manager_was_away(runs, slurm):
     again = runs([HANG])
     again.start()
     await until(lambda: again.llm_manager.failures())
-    await again.llm_manager.settled(60)
+    await again.llm_manager.settled(LIMIT_S)
     (failure,) = again.llm_manager.failures()
     assert (failure.job_id, failure.known) == (attempt.job_id, False)
     assert failure.diagnosis.category == "code_error", failure
@@ -241,7 +243,7 @@ async def test_a_job_whose_id_was_never_noted(runs, slurm):
     again = runs([HANG])  # its clean-up deletes the logs of earlier jobs
     again.start()
     await until(lambda: again.llm_manager.failures())
-    await again.llm_manager.settled(60)
+    await again.llm_manager.settled(LIMIT_S)
     (failure,) = again.llm_manager.failures()
     assert failure.job_id == attempt.job_id
     assert "KeyError" in Path(failure.log_files[0]).read_text()
@@ -253,9 +255,9 @@ async def test_one_bad_node_is_called_that(runs):
     bad, good = ["--partition=fragile"], ["--partition=debug"]
     run = runs(scripts, [bad] * 5 + [good] * 2)
     run.start()
-    await until(lambda: len(run.llm_manager.failures()) == 5, 120)
+    await until(lambda: len(run.llm_manager.failures()) == 5)
     await until_running(run, 2)
-    await run.llm_manager.settled(60)
+    await run.llm_manager.settled(LIMIT_S)
     await until(lambda: run.llm_manager.groups()[0].bad_node is not None)
     (group,) = run.llm_manager.groups()
     assert (group.bad_node,) == group.nodes

@@ -33,7 +33,7 @@ class ProgramCase:
     builds: tuple[str, ...] = ()
     """Command lines of compilers, run in the folder; sources are copied there."""
     memory_mb: int = 200
-    time_limit_s: float = 60.0
+    time_limit_s: float = 240.0
     """On the local scheduler; on Slurm limits are whole minutes, see `event`."""
     where: frozenset[str] = BOTH
     state: str | Mapping[str, str] = "FAILED"

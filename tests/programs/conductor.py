@@ -73,7 +73,7 @@ class SlurmRun:
             "sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=true"
         )
 
-    def finish(self, timeout_s: float = 120.0) -> None:
+    def finish(self, timeout_s: float = 300.0) -> None:
         """Wait until all jobs have ended; end those that hang, so that only they fail."""
         try:
             self.slurm.await_states(self.job_ids.values(), FINAL_STATES, timeout_s)

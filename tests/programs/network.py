@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.programs.case import ProgramCase, run_python
 
-_FREE_PORT = (
+# It is kept without listening, so that nobody else is given the port meanwhile.
+_CLOSED_PORT = (
     "import socket\n"
-    "with socket.socket() as probe:\n"
-    "    probe.bind(('127.0.0.1', 0))\n    port = probe.getsockname()[1]\n"
+    "kept = socket.socket()\n"
+    "kept.bind(('127.0.0.1', 0))\nport = kept.getsockname()[1]\n"
 )
 
 CASES = (
@@ -15,13 +16,13 @@ CASES = (
         "closed-port",
         "network_error",
         "ConnectionRefusedError: [Errno 111] Connection refused",
-        _FREE_PORT + "socket.create_connection(('127.0.0.1', port), timeout=5)\n",
+        _CLOSED_PORT + "socket.create_connection(('127.0.0.1', port), timeout=5)\n",
     ),
     run_python(
         "closed-port-in-url",
         "network_error",
         "Connection refused",
-        _FREE_PORT + "import urllib.request\n"
+        _CLOSED_PORT + "import urllib.request\n"
         "urllib.request.urlopen(f'http://127.0.0.1:{port}/data.h5', timeout=5)\n",
     ),
     ProgramCase(

@@ -85,7 +85,7 @@ def build(case: ProgramCase, root: Path, env: Mapping[str, str]) -> BuiltCase:
         for word in argv:
             if word.endswith(".c"):
                 shutil.copyfile(SOURCES / word, folder / word)
-        subprocess.run(argv, cwd=folder, check=True, timeout=120)
+        subprocess.run(argv, cwd=folder, check=True, timeout=600)
     return BuiltCase(case, folder)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
@@ -42,12 +43,13 @@ from llm_scheduler.testing.scripted_model import (
     wrong_type,
 )
 
+LIMIT_S = 120
 HELLO = [{"role": "user", "content": "Why did job 7 fail?"}]
 
 
 def post(server: ScriptedModel, messages: Any = HELLO, /, **more: Any) -> tuple[int, Any]:
     """Ask without any client in between."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
     try:
         body = json.dumps({"model": "scripted", "messages": messages} | more)
         connection.request("POST", "/v1/chat/completions", body)
@@ -146,7 +148,7 @@ def test_reasoning_and_finish_reason_are_sent() -> None:
 
 def test_models_are_listed_and_others_unknown() -> None:
     with ScriptedModel(models=["small", "big"]) as model:
-        connection = http.client.HTTPConnection("127.0.0.1", model.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", model.port, timeout=LIMIT_S)
         connection.request("GET", "/v1/models")
         listed = json.loads(connection.getresponse().read())
         connection.close()
@@ -199,7 +201,7 @@ async def test_a_cut_stream_breaks_off(client: Any) -> None:
             async for chunk in client(model).astream("why?"):
                 got += chunk.content
     assert got == "The job"
-    assert model.requests[0].gone.is_set()
+    assert model.requests[0].gone.wait(LIMIT_S)  # the client knows a moment before
 
 
 @pytest.mark.parametrize("step", [hang(), stall()], ids=["hang", "stall"])
@@ -207,8 +209,13 @@ async def test_a_silent_model_runs_into_the_clients_time_limit(client: Any, step
     with ScriptedModel() as model:
         model.script(step)
         with pytest.raises(Exception, match=r"(?i)timed? ?out"):
-            async for _ in client(model, timeout=0.1).astream("why?"):
+            # Only for the answer: the request has all the time it needs to be sent.
+            limits = httpx.Timeout(LIMIT_S, read=0.1)
+            async for _ in client(model, timeout=limits).astream("why?"):
                 pass
+        async with asyncio.timeout(LIMIT_S):
+            while model.left_over:  # the server may read what was asked after all that
+                await asyncio.sleep(0.005)
 
 
 async def test_closing_releases_what_hangs(client: Any) -> None:
@@ -216,7 +223,7 @@ async def test_closing_releases_what_hangs(client: Any) -> None:
     gate = hang()
     model.script(gate)
     asked = asyncio.create_task(client(model).ainvoke("why?"))
-    await asyncio.to_thread(gate.reached.wait, 30)
+    assert await asyncio.to_thread(gate.reached.wait, LIMIT_S)
     model.close()
     with pytest.raises(openai.APIConnectionError):
         await asked
@@ -232,7 +239,7 @@ async def test_a_gate_stops_the_answer_where_it_says(client: Any) -> None:
         async for chunk in stream:
             got += chunk.content
             if got == "The job":
-                assert await asyncio.to_thread(gate.reached.wait, 30)
+                assert await asyncio.to_thread(gate.reached.wait, LIMIT_S)
                 gate.release()
     assert got == "The job failed because of memory."
 
@@ -242,15 +249,15 @@ async def test_a_client_that_leaves_is_noticed(client: Any) -> None:
     with ScriptedModel() as model:
         model.script(gate)
         asked = asyncio.create_task(client(model).ainvoke("why?"))
-        await asyncio.to_thread(gate.reached.wait, 30)
+        assert await asyncio.to_thread(gate.reached.wait, LIMIT_S)
         asked.cancel()
-        assert await asyncio.to_thread(model.requests[0].gone.wait, 30)
+        assert await asyncio.to_thread(model.requests[0].gone.wait, LIMIT_S)
 
 
 def test_one_connection_carries_many_requests() -> None:
     with ScriptedModel() as model:
         model.script(say("one"), fault(500), say("three"))
-        connection = http.client.HTTPConnection("127.0.0.1", model.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", model.port, timeout=LIMIT_S)
         connection.connect()
         port = connection.sock.getsockname()[1]
         answers = []
@@ -278,7 +285,7 @@ def test_what_is_no_request_for_an_answer_is_refused(
     method: str, path: str, body: str | None, status: int, words: str
 ) -> None:
     with ScriptedModel(allow_violations=True) as model:
-        connection = http.client.HTTPConnection("127.0.0.1", model.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", model.port, timeout=LIMIT_S)
         connection.request(method, path, body)
         response = connection.getresponse()
         assert response.status == status
@@ -382,12 +389,12 @@ def test_a_request_that_was_cut_short_is_none() -> None:
     with ScriptedModel() as model:
         model.script(say("Yes."))
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", model.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", model.port), timeout=LIMIT_S) as connection:
             connection.sendall(head + b'{"model": "m", "mess')
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(100) == b""  # the server has read all there is, and left
         assert model.requests == []
-        with closing(http.client.HTTPConnection("127.0.0.1", model.port, timeout=30)) as other:
+        with closing(http.client.HTTPConnection("127.0.0.1", model.port, timeout=LIMIT_S)) as other:
             question = {"model": "m", "messages": [{"role": "user", "content": "Is it?"}]}
             other.request("POST", "/v1/chat/completions", json.dumps(question))
             assert "Yes." in other.getresponse().read().decode()

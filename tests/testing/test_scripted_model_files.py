@@ -17,7 +17,7 @@ from llm_scheduler.testing.scripted_model_files import parse_script, parse_step
 
 
 def ask(port: int, text: str, **more: Any) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         messages = [{"role": "user", "content": text}]
         body = json.dumps({"model": "m", "messages": messages, **more})

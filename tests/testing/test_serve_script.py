@@ -17,7 +17,7 @@ SCRIPTS = sorted(Path(scripted_model_files.__file__).with_name("scripts").glob("
 def test_a_script_is_served_by_its_name(name: str) -> None:
     model = serve_script(name, models=["mine"])
     try:
-        with urllib.request.urlopen(f"{model.base_url}/models", timeout=30) as answer:
+        with urllib.request.urlopen(f"{model.base_url}/models", timeout=120) as answer:
             assert [entry["id"] for entry in json.load(answer)["data"]] == ["mine"]
         assert model.left_over
     finally:

@@ -31,7 +31,7 @@ class Held:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.n_calls += 1
         self.reached.set()
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(120)
         return self.function(*arguments, **named)
 
 
@@ -60,12 +60,12 @@ async def cancel_in(held: Held, call: Callable[[], str]) -> BaseException:
             has_ended.set()
 
     task = asyncio.create_task(make_tool(look).ainvoke({}))
-    assert await asyncio.to_thread(held.reached.wait, 30)
+    assert await asyncio.to_thread(held.reached.wait, 120)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     held.go_on.set()
-    assert await asyncio.to_thread(has_ended.wait, 30)
+    assert await asyncio.to_thread(has_ended.wait, 120)
     return ended[0]
 
 

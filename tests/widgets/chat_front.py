@@ -12,7 +12,7 @@ from typing import Any
 import comm
 from comm.base_comm import BaseComm
 
-LIMIT_S = 30
+LIMIT_S = 120
 
 
 class RecordingComm(BaseComm):
@@ -110,6 +110,12 @@ class FrontEnd:
         """Say something in the thread ``chat``, and wait until an answer has begun."""
         await self.say(text)
         await until(lambda: self.catch_up("chat")[-1]["role"] == "assistant")
+
+    async def wait_answer(self, text: str) -> list[dict[str, Any]]:
+        """Wait in the thread ``chat`` for an answer, and until its turn is over and kept."""
+        await until(lambda: self.catch_up("chat")[-1]["text"] == text)
+        # The last words are shown before the turn ends: what follows must not cut it off.
+        return await self.wait_idle("chat")
 
     async def wait_idle(self, thread_id: str) -> list[dict[str, Any]]:
         """Wait for the end of a turn and return the entries."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
-LIMIT_S = 60
+LIMIT_S = 120
 ROOT = Path(__file__).resolve().parents[2]
 MAKE = """
 from pathlib import Path
@@ -93,7 +93,10 @@ def test_the_panel_answers_while_a_cell_is_busy(client, tmp_path):
     client.control_channel.send(client.session.msg("create_subshell_request", {}))
     subshell = client.control_channel.get_msg(timeout=LIMIT_S)["content"]["subshell_id"]
 
-    client.execute(BUSY)
+    cell = client.execute(BUSY)
+    for message in messages(client):
+        if message["msg_type"] == "execute_input" and message["parent_header"]["msg_id"] == cell:
+            break  # the cell is running, not only sent
     content = {"type": "find_jobs", "request_id": "one"}
     request = client.session.msg(
         "comm_msg",

@@ -26,7 +26,7 @@ async def test_a_stopped_answer_says_so_for_ever(start_panel, tmp_path):
             ("user", False),
             ("assistant", True),
         ]
-        assert entries(panel.conversations["chat"]["items"]) == before
+        await until(lambda: entries(panel.conversations["chat"]["items"]) == before)
         late = FrontEnd(panel)
         assert entries((await late.open("chat"))["items"]) == before
         html = panel.export_html(tmp_path / "chat.html", "chat").read_text()
@@ -40,7 +40,7 @@ async def test_a_stopped_answer_says_so_for_ever(start_panel, tmp_path):
             "resend", thread_id="chat", item_id=whole["items"][0]["id"], text="And now?"
         )
         assert reply["ok"], reply["error"]
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "two")
+        await front.wait_answer("two")
         start_panel.stop(panel)
 
         panel, front = start_panel(model=model)
@@ -67,8 +67,7 @@ async def test_a_turn_without_an_answer_is_stopped_too(start_panel, is_looking):
             ("assistant", "I look." if is_looking else "", True),
         ]
         await front.ask("send", thread_id="chat", text="Well?")
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "next")
-        await until(lambda: not panel._chat.busy)
+        await front.wait_answer("next")
         start_panel.stop(panel)
         panel, front = start_panel(model=model)
         whole = await front.open("chat")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 from llm_scheduler.testing.scripted_model import ScriptedModel, call_tools, hold, say
+from llm_scheduler.widgets import chat_session
 from llm_scheduler.widgets.chat import ChatPanel
 from llm_scheduler.widgets.conversation_log import TRAIT_CHARS
-from tests.widgets.chat_front import FrontEnd, until
+from llm_scheduler.widgets.messages import Item
+from tests.widgets.chat_front import LIMIT_S, FrontEnd, until
 from tests.widgets.chat_runs import SOURCE, edit_of
 
 
@@ -60,7 +63,7 @@ async def test_a_view_that_lost_events_sees_the_gap_and_is_made_whole(start_pane
         await front.wait_idle("chat")
         n_lost = len(front.comm.sent)
         await front.ask("send", thread_id="chat", text="2?")
-        await until(lambda: len(front.messages("events")) and not front.panel._chat.busy)
+        await front.wait_idle("chat")
         late = FrontEnd(panel)
         late.adopt({"thread_id": "chat", "items": [], "seq": 1})
         del front.comm.sent[: n_lost - 1]
@@ -94,7 +97,7 @@ async def test_a_proposed_change_is_a_card_that_is_approved_and_undone(start_pan
         front.post("decide", request_id, approval_ids=[name], decision="approve")
         await until(lambda: front.reply(request_id))
         assert front.reply(request_id)["data"] == {"statuses": {name: "done"}}
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "Done.")
+        await front.wait_answer("Done.")
     assert source.read_text() == SOURCE.replace("potental", "potential")
     await until(lambda: panel.changes)
     (change,) = panel.changes
@@ -118,7 +121,7 @@ async def test_an_edited_text_is_what_is_written(start_panel, tmp_path):
             "decide", approval_ids=items[-1]["approvals"], decision="edit", text="other(x)"
         )
         assert list(reply["data"]["statuses"].values()) == ["done"]
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "Done.")
+        await front.wait_answer("Done.")
     assert "return other(x)" in (tmp_path / "physics.py").read_text()
 
 
@@ -130,7 +133,7 @@ async def test_a_typed_reject_decides(start_panel, tmp_path):
         await front.ask("send", thread_id="chat", text="Fix it.")
         (name,) = (await front.wait_idle("chat"))[-1]["approvals"]
         await front.ask("send", thread_id="chat", text="reject")
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "As you wish.")
+        await front.wait_answer("As you wish.")
         assert panel._chat.log("chat").approvals[name].status == "rejected"
     assert (tmp_path / "physics.py").read_text() == SOURCE
 
@@ -155,7 +158,7 @@ async def test_a_pending_approval_survives_a_kernel_restart(start_panel, tmp_pat
         assert [(t["id"], t["n_pending"]) for t in panel.threads] == [("chat", 1)]
         reply = await front.ask("decide", approval_ids=[name], decision="approve")
         assert reply["data"]["statuses"] == {name: "done"}
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "Done.")
+        await front.wait_answer("Done.")
 
 
 async def test_after_a_restart_the_last_conversation_is_there_unasked(start_panel):
@@ -175,11 +178,16 @@ async def test_after_a_restart_the_last_conversation_is_there_unasked(start_pane
 
 async def test_threads_in_the_background_take_little_room_when_a_turn_ends(start_panel):
     panel, front = start_panel()
-    for name in ("one", "two", "three", "four"):
+
+    async def fill(name: str) -> None:
         log = panel._chat.log(name)
         for number in range(200):
             log.say("assistant", f"{number} " + "x" * 400)
         log.is_loaded = True
+
+    for name in ("one", "two", "three", "four"):
+        # On the panel's loop, which goes through its logs at any time.
+        await asyncio.wrap_future(panel._chat.loop.submit(fill(name)))
         await front.open(name)
     await until(lambda: len(panel.conversations) == 4)
     sizes = {
@@ -202,8 +210,7 @@ async def test_a_message_is_taken_back_and_said_anew(start_panel):
         assert (await front.ask("resend", thread_id="chat", item_id=items[2]["id"], text="other"))[
             "ok"
         ]
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "three")
-        await until(lambda: not panel._chat.busy)
+        await front.wait_answer("three")
         said = [m["content"] for m in model.requests[-1].body["messages"] if m["role"] == "user"]
         assert "second" not in json.dumps(said)
         assert "first" in json.dumps(said)
@@ -236,7 +243,7 @@ async def test_what_a_message_led_to_is_rejected_when_it_is_taken_back(start_pan
         (name,) = items[-1]["approvals"]
         reply = await front.ask("resend", thread_id="chat", item_id=items[0]["id"], text="Why?")
         assert reply["ok"], reply["error"]
-        await until(lambda: front.catch_up("chat")[-1]["text"] == "Only a question, then.")
+        await front.wait_answer("Only a question, then.")
         assert front.catch_up("chat")[0]["text"] == "Why?"
         sent = str(model.requests[-1].body["messages"])
         assert "Fix it." not in sent
@@ -273,15 +280,33 @@ async def test_a_panel_that_is_made_in_the_middle_of_a_turn_shows_all_of_it(star
         try:
             await until(lambda: second._chat.is_joined)
             gate.release()
-            await until(lambda: second._chat.logs and not second._chat.busy)
-            await late.open("chat")
-            await front.wait_idle("chat")
-            await until(lambda: not second._chat.log("chat").is_partial)
-            whole = await late.open("chat")
+            items = await front.wait_idle("chat")
+            # This panel hears of the end on a loop of its own, and then reads the thread.
+            async with asyncio.timeout(LIMIT_S):
+                whole = await late.open("chat")
+                while len(whole["items"]) < len(items) or second._chat.log("chat").is_partial:
+                    await asyncio.sleep(0.005)
+                    whole = await late.open("chat")
+            assert not whole["is_busy"]
         finally:
             second.close()
     texts = [item["text"] for item in whole["items"]]
     assert texts == [item["text"] for item in front.texts["chat"]] == ["Why?", "first second third"]
+
+
+async def test_a_thread_that_changes_while_it_is_read_is_read_again(start_panel, monkeypatch):
+    panel, front = start_panel()
+    await until(lambda: panel._chat.is_joined)
+    answers = ["half of it", "all of it"]
+
+    async def read(_assistant, thread_id, _make):
+        text = answers.pop(0)
+        if answers:  # the turn ends now, and the thread is to be loaded anew
+            panel._chat.log(thread_id).reset()
+        return [Item(id="m1", role="assistant", text=text)], {}, []
+
+    monkeypatch.setattr(chat_session, "read_thread", read)
+    assert [item["text"] for item in (await front.open("chat"))["items"]] == ["all of it"]
 
 
 async def test_a_fix_is_looked_for_in_the_thread_of_its_group(start_panel):
@@ -304,9 +329,10 @@ async def test_the_chat_answers_while_the_notebooks_loop_is_blocked(start_panel)
         await front.open("chat")
         front.post("send", thread_id="chat", text="Are you there?")
         # Nothing below gives way to the loop of this test, which stands for the notebook's.
-        deadline = asyncio.get_running_loop().time() + 20
+        deadline = time.monotonic() + LIMIT_S
         while not any(i["text"] == "Still here." for i in front.catch_up("chat")):
-            assert asyncio.get_running_loop().time() < deadline
+            assert time.monotonic() < deadline
+            time.sleep(0.005)  # noqa: ASYNC251 - it is to be blocked
         assert front.comm.threads >= {"llm-scheduler-panel"}
 
 

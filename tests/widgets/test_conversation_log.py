@@ -234,3 +234,14 @@ def test_long_diffs_are_cut_between_lines():
     assert all(line.startswith("+line ") for line in lines)
     assert last == f"\\ {1000 - len(lines)} more lines are not shown here"
     assert shorten_diff("+a\n") == "+a\n"
+
+
+def test_who_hears_only_the_end_of_a_turn_has_missed_its_beginning():
+    for status, is_partial in [("finished", True), ("waiting", True), ("cancelled", False)]:
+        log = make_log()
+        log.take(Done(status=status, **IDS))
+        assert log.is_partial == is_partial
+    log = make_log()
+    for event in (TURN[0], Done(status="finished", **IDS)):
+        log.take(event)
+    assert not log.is_partial

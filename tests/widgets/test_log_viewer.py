@@ -16,7 +16,10 @@ from llm_scheduler.widgets.log_viewer import KnownLogs, LogViewer
 
 
 @pytest.fixture
-def viewer():
+def viewer(monkeypatch):
+    # What takes longer goes on in the next request: a test asks once, also on a slow machine.
+    monkeypatch.setattr(log_reading, "COUNT_S", 120.0)
+    monkeypatch.setattr(log_viewer, "UNPACK_S", 120.0)
     viewer = LogViewer()
     yield viewer
     viewer.close()

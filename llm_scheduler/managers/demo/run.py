@@ -285,6 +285,7 @@ def _mount_small_disk(folder: Path) -> bool:
             start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired):
+        _unmount(folder)  # it may have been mounted at the last moment
         return False
     if done.returncode != 0:
         folder.rmdir()
