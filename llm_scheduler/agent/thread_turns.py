@@ -107,7 +107,19 @@ class ThreadTurns:
         self._latest[turn.thread_id] = turn
         self._under_way.setdefault(turn.thread_id, []).append(turn)
         turn.task = asyncio.get_running_loop().create_task(self._run_turn(turn, body))
+        # A task that is cancelled before its first step runs nothing of its own.
+        turn.task.add_done_callback(lambda _: self._end(turn, "cancelled"))
         return turn
+
+    def _end(self, turn: Turn, status: TurnStatus) -> None:
+        """Note that a turn is over; only the first time counts."""
+        under_way = self._under_way.get(turn.thread_id, [])
+        if turn not in under_way:
+            return
+        under_way.remove(turn)
+        if not under_way:
+            del self._under_way[turn.thread_id]
+        turn.finish(status)
 
     async def _run_turn(self, turn: Turn, body: Callable[[Turn], Awaitable[TurnStatus]]) -> None:
         """Run a turn to its end; whatever happens, it ends with `Done`."""
@@ -123,11 +135,7 @@ class ThreadTurns:
             log.exception("a turn failed")
             turn.fail("internal", _say_internal(exc))
         finally:
-            under_way = self._under_way[turn.thread_id]
-            under_way.remove(turn)
-            if not under_way:
-                del self._under_way[turn.thread_id]
-            turn.finish(status)
+            self._end(turn, status)
         if turn.thread_id in self._was_decided and not self.is_busy(turn.thread_id):
             self._was_decided.discard(turn.thread_id)
             await self._continue(turn.thread_id)

@@ -294,7 +294,7 @@ class Requests:
         learners = list(dict.fromkeys(held))
         if not learners:
             raise UsageError("No learner of this group is held back.")
-        is_done = await self._session.in_notebook(lambda: manager.release(learners))
+        is_done = await self._session.notebook.run(lambda: manager.release(learners))
         self._session.refresh.ask()
         return {"learners": learners, "is_done": is_done}
 

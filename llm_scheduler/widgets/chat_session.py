@@ -10,7 +10,6 @@ order. The notebook's loop is used only for what must happen there.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import logging
 import threading
 import time
@@ -27,6 +26,7 @@ from llm_scheduler.widgets.chat_refresh import Refresh
 from llm_scheduler.widgets.chat_views import make_approval
 from llm_scheduler.widgets.conversation_log import TRAIT_CHARS, ConversationLog
 from llm_scheduler.widgets.messages import ApprovalView, Conversation, Notification
+from llm_scheduler.widgets.notebook_loop import NotebookLoop
 from llm_scheduler.widgets.thread_reading import read_thread
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ OTHERS_CHARS = 3_000
 """Of each open thread but the one opened last; all go over the wire when a turn ends."""
 LOOK_S = 2.0
 """How often it is looked for what another shell has proposed or decided."""
-PATIENCE_S = 3.0
-"""How long the notebook's loop may take before it counts as busy."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +91,7 @@ class ChatSession:
         """Threads that views show, the latest last."""
         self.seen: set[str] = set()
         """Threads that were opened at any time."""
-        self._notebook_loop = notebook_loop
+        self.notebook = NotebookLoop(notebook_loop)
         self._assistant: Assistant | None = None
         self._unsubscribe: list[Callable[[], Any]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -139,33 +137,6 @@ class ChatSession:
         # What was refused is told to whoever asked, and is no fault of the program.
         if problem is not None and not isinstance(problem, LLMSchedulerError):
             _log.error("a task of the chat panel failed", exc_info=problem)
-
-    async def in_notebook(self, work: Callable[[], Any]) -> bool:
-        """Do something on the notebook's loop; says whether it is done already.
-
-        Where a cell is busy it is done when that ends.
-        """
-        loop = self._notebook_loop
-        if loop is None or not loop.is_running():
-            await asyncio.to_thread(work)
-            return True
-        future: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def run() -> None:
-            try:
-                work()
-            except Exception as exc:  # noqa: BLE001 - raised again where it is waited for
-                future.set_exception(exc)
-            else:
-                future.set_result(None)
-
-        loop.call_soon_threadsafe(run)
-        waited = asyncio.shield(asyncio.wrap_future(future))
-        try:
-            await asyncio.wait_for(waited, PATIENCE_S)
-        except TimeoutError:
-            return False
-        return True
 
     # -- the agent ----------------------------------------------------------------------------
 

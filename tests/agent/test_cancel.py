@@ -46,6 +46,27 @@ async def test_cancel_ends_the_stream(model: ScriptedModel, talk_with: MakeTalk)
     assert end_of(await talk.say("Are you there?")).text == "Here I am."
 
 
+async def test_a_cancel_before_the_first_step_ends_the_turn(
+    model: ScriptedModel, talk_with: MakeTalk
+) -> None:
+    model.script(say("Here I am."))
+    talk = talk_with(model)
+    events: list[Event] = []
+    talk.agent.subscribe(events.append)
+    turns = talk.agent._turns
+
+    async def begin_and_cancel() -> None:
+        turn = await turns.begin("Why?", "chat-1")
+        turns.cancel_turn(turn)
+        assert turn.task is not None
+        await asyncio.wait([turn.task])
+
+    await talk.agent._loop.call(begin_and_cancel())
+    assert end_of(events).status == "cancelled"
+    assert not turns.is_busy("chat-1")
+    assert end_of(await talk.say("Are you there?")).text == "Here I am."
+
+
 async def test_a_second_cancel_waits_until_the_end_is_kept(
     model: ScriptedModel,
     talk_with: MakeTalk,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm_scheduler.widgets import chat_requests, chat_session
+from llm_scheduler.widgets import chat_requests, notebook_loop
 from llm_scheduler.widgets.chat import ChatPanel
 from tests.widgets.chat_front import LIMIT_S, FrontEnd, record_comms
 from tests.widgets.chat_runs import close_manager, make_manager
@@ -22,7 +22,7 @@ def start_panel(tmp_path: Path, monkeypatch: Any) -> Iterator[Any]:
     # Else a slow machine is answered before its turn has begun, or its work is done: then
     # nothing tells whether the end that is seen is this turn's or that of the one before.
     monkeypatch.setattr(chat_requests, "START_S", LIMIT_S)
-    monkeypatch.setattr(chat_session, "PATIENCE_S", LIMIT_S)
+    monkeypatch.setattr(notebook_loop, "PATIENCE_S", LIMIT_S)
     made: list[tuple[ChatPanel, Any]] = []
 
     def stop(panel: ChatPanel, manager: Any) -> None:
