@@ -14,6 +14,7 @@ from llm_scheduler.diagnosis.catalog import Catalog
 from llm_scheduler.diagnosis.catalog_entries import quiet
 from llm_scheduler.diagnosis.causes import Cause, Role
 from llm_scheduler.diagnosis.flow import Flow
+from llm_scheduler.diagnosis.going_on import has_calm_level
 from llm_scheduler.diagnosis.hints import exception_values
 from llm_scheduler.diagnosis.patterns import literals_of
 from llm_scheduler.logs.models import LogLine, LogText, Traceback
@@ -211,7 +212,7 @@ def _takes_any_line(catalog: Catalog) -> bool:
 
 
 def _make_candidate(line: LogLine, cause: Cause, values: dict[str, str]) -> Candidate:
-    lived = noise.went_on(line.text)
+    lived = noise.went_on(line.text) or has_calm_level(line.text)
     role: Role = _DEMOTED.get(cause.role, cause.role) if lived else cause.role
     return Candidate(cause, role, line.file, line.number, line.text, values, said_to_live=lived)
 

@@ -30,6 +30,8 @@ _WEIGHTY = 60
 _HEADING = "Traceback (most recent call last)"
 """Says only that an exception follows; the line with its name is the proof."""
 _RULER = re.compile(r"^\W*$")
+_BARE_FRAME = re.compile(r"(?:\d{1,5}: ?|\[[^\]]*\] ?)?\w+\(\w*\)\.{2,}: *")
+"""A line of MPICH's stack without words; the one that says what failed stands below it."""
 _SAYS_WHAT = re.compile(
     r"\b(?:error|erreur|fehler|fatal|fail(?:ed|ure|s)?|unable|cannot|can't|could not|not found"
     r"|no such|invalid|missing|denied|exceed(?:ed|s)?|terminated)\b",
@@ -223,6 +225,8 @@ def _below(lines: Sequence[LogLine], at: int) -> list[LogLine]:
     for line in lines[at + 1 : at + 1 + _MAX_BELOW]:
         if is_of_launcher(line.text):
             break
+        if _BARE_FRAME.fullmatch(line.text) is not None:
+            continue
         if not _RULER.match(line.text):
             below.append(line)
         elif below and line.text.strip():

@@ -11,6 +11,7 @@ from itertools import accumulate
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.causes import Role
 from llm_scheduler.diagnosis.going_on import find_warned, is_calm, is_logged_error
+from llm_scheduler.diagnosis.messages import find_message_lines
 from llm_scheduler.diagnosis.noise import without_prefix
 from llm_scheduler.diagnosis.outcomes import find_skipped_tests
 from llm_scheduler.logs.models import LogText, Traceback
@@ -36,12 +37,14 @@ class Flow:
         self._log = log
         self._numbers = [line.number for line in log.lines]
         self._spans = self._find_spans(prints or log.tracebacks)
-        self._spans |= find_skipped_tests([line.text for line in log.lines])
+        texts = [line.text for line in log.lines]
+        self._spans |= find_skipped_tests(texts)
+        told = find_message_lines(texts)
         # Of several processes one may go on where another one died.
         weight = 1 if noise.is_parallel([log]) else _PROGRESS_WEIGHT
         loose, strict = [], []
         for index, line in enumerate(log.lines):
-            noisy = index in self._spans or noise.is_noise(line.text)
+            noisy = index in self._spans or index in told or noise.is_noise(line.text)
             role = roles.get(index)
             alarm = noise.ALARM.search(line.text) is not None
             value = weight if noise.PROGRESS.search(line.text) else 1

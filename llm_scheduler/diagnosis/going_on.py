@@ -8,7 +8,8 @@ from llm_scheduler.diagnosis.words import compile_words
 
 _INSTEAD = compile_words(
     r"[.;] (?:now |so )?(?:setting|using|assuming|defaulting|proceeding|leaving|omitting|reverting"
-    r"|disabling|creating) \w|\bwill (?:use|default|be (?:set|disabled|omitted|replaced))\b"
+    r"|disabling|creating|(?:re-?start|repeat|reset|reduc|increas|decreas|switch)\w{0,3}ed) \w"
+    r"|\bwill (?:use|default|be (?:set|disabled|omitted|replaced))\b"
     r"|\bwill (?:not be|be) (?:enabled|used|available|slow(?:er)?|ignored|skipped)\b"
     r"|\b(?:using|assuming|reverting to) (?:the |its )?defaults?\b"
     r"|\bdefault(?: value)?s? (?:is|are|was|will be) (?:being )?(?:used|assumed|taken)\b"
@@ -29,11 +30,14 @@ _OF_WARNING = compile_words(r"^\s|^\d+: |^In |^\w[\w.]*\(.*\) ?:$")
 _LEVEL = compile_words(
     r"^(?:\[rank ?\d+\]:? ?)?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,]\d+: )?"
     r"\[?([DIWEF])(?:\d{3,4} \d\d:\d\d:[\d.]+(?: +\d+)?)? +"
-    r"\S+\.(?:cc|cpp|cu|cuh|h|hpp|py|c|go):\d+\]",
+    r"\S+\.(?:cc|cpp|cu|cuh|h|hpp|py|c|go):\d+\]"
+    # htslib: samtools, bcftools and what is built on it.
+    r"|^\[([DIWEM])::\w+\] ",
     ignore_case=False,
 )
+_REMARK = compile_words(r"^(?:note|remark|hint|info) ?: ")
 """How glog, Abseil, TensorFlow and PyTorch begin a line: ``W0624 18:13:10.57 139 file.cc:320]``."""
-_CALM = frozenset("DIW")
+_CALM = frozenset("DIWM")
 
 
 def takes_instead(text: str) -> bool:
@@ -61,7 +65,12 @@ def find_warned(texts: Sequence[str]) -> set[int]:
 
 
 def is_calm(text: str) -> bool:
-    """Tell whether a logging library marks a line as less than an error."""
+    """Tell whether a logging library, or the program, marks a line as less than an error."""
+    return has_calm_level(text) or _REMARK.search(text) is not None
+
+
+def has_calm_level(text: str) -> bool:
+    """Tell whether a logging library does so."""
     return _level_of(text) in _CALM
 
 
@@ -75,4 +84,4 @@ def is_logged_error(text: str) -> bool:
 
 def _level_of(text: str) -> str:
     found = _LEVEL.search(text)
-    return found[1] if found is not None else ""
+    return (found[1] or found[2]) if found is not None else ""

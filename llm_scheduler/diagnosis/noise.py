@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from llm_scheduler.diagnosis.giving_up import says_it_gives_up, stops
 from llm_scheduler.diagnosis.going_on import is_calm, takes_instead
 from llm_scheduler.diagnosis.outcomes import counts_none, is_expected, without_expected
 from llm_scheduler.diagnosis.words import compile_words as compile_words
@@ -15,7 +16,7 @@ _WENT_ON = compile_words(
     r"|\bcontinu(?:ing|e with)\b|\brecover(?:ed|ing)\b|\bfall(?:ing)? ?back\b"
     r"|\bcaught\b|\bhandled\b|\bdeprecat|\b(?:INFO|DEBUG)\b|\bno errors?\b|\bgoing on\b"
     r"|\brecomput|\brecalculat|\bfailed over\b|\binstead\b|\b(?:is|was|being|are) retried\b"
-    r"|\bswitching to\b"
+    r"|\bswitching to\b|\bre-?submitting\b"
     r"|, (?:now )?(?:computing|using|creating|generating|building|making|restarting)\b"
     r"|\b[A-Z][a-z]+Warning: |\bthis is expected\b|\bas expected\b|\bintentional",
 )
@@ -100,36 +101,6 @@ _NO_ERROR = compile_words(
 )
 """Quantities, options and names with the word error in them."""
 
-_GIVES_UP = compile_words(
-    r"\b(?:giving up|gave up|refus(?:ing|es|ed) to|no longer possible|aborting|quitting"
-    r"|bailing out)\b"
-    r"|\b(?:cannot|can ?not|can.t|couldn.?t|could not|unable to|failed to|impossible to) "
-    r"(?:proceed|continue|go on|(?:re)?start|run|open|find|read|(?:un)?load|write|create|make"
-    r"|access|connect|allocate|locate|execute|import|parse|determine|initiali[sz]e|get|set|be|acquire|copy"
-    r"|resolve|compute|handle|reach|obtain|convert|apply|use|build|compile|save|store|send|receive"
-    r"|bind|map|(?:un)?mount|attach|register|launch|spawn|fork|solve|converge|match|process|complete"
-    r"|finish|perform|understand|recogni[sz]e|verify|validate|decode|extract|fetch|download|stat)\b"
-    r"|\bout of (?:bounds|range)\b|\b(?:exploded|blew up|blown up)\b|\bfile \S+ is empty\b"
-    r"|\bdoes not contain\b|\billegal \w|\bbad (?:value|input|format|argument|option|number|file)\b"
-    r"|\bno (?:\w+ )?(?:files?|inputs?|arguments?|options?|data) (?:given|specified|provided"
-    r"|found|supplied)\b"
-    r"|^\s*!{2,}\s*\w|\bduplicate (?:key|entry|option|name|section)\b"
-    r"|^\S+\.\w+:\d+: (?:expected|unexpected|unknown|invalid|bad|missing)\b"
-    r"|.{3} at \S+\.(?:p[lm]|t|cgi) line \d+\.?$"
-    r"|^usage: |\btimed out\b|\bwithout convergence\b|\bstopping(?: now| the \w+| here)?[.!]?$"
-    r"|\b(?:no such|not found|does ?n.?t exist|does not exist|not recogni[sz]ed|is not (?:valid"
-    r"|defined|set|supported|allowed|permitted|available|installed)|permission denied|undefined"
-    r"|access denied|unrecogni[sz]ed|too (?:many|few) arguments|out of memory|no space left"
-    r"|unbound variable|usage error|syntax error|bad \w+ in"
-    r"|attempt to \w+ (?:an? )?(?:nil|undefined)"
-    r"|must be (?:set|given|specified|positive)|is required|requires? at least)\b"
-    r"|\b(?:exited|returned|failed|ended|terminated|exiting) with (?:an? )?"
-    r"(?:error |non-?zero |exit )*(?:code|status):? [1-9]"
-    r"|\bunknown (?:option|argument|command|keyword|key|variable|type)\b"
-    r"|\binvalid (?:\w+ ){0,2}(?:option|argument|value|input|key|keyword|parameter)\b",
-)
-"""Words of a program that can't go on; they tell where they are its last ones."""
-
 _EXIT_0 = compile_words(
     r"\b(?:exit(?:ed|s)?|return(?:ed|s)?|end(?:ed)?|finish(?:ed)?|terminated|completed?)"
     r"(?: normally)?(?: with)?(?: an?)?(?: (?:exit|return|status))*(?:[ _-](?:code|status|value))?"
@@ -140,17 +111,10 @@ _EXIT_0 = compile_words(
 
 _BAD_STATE = compile_words(r"^State: (?:[ABD-Z]|CA)[A-Z_]+\b.* \(exit", ignore_case=False)
 """What Slurm's ``seff`` says, beside an exit code 0, of a job that did not complete."""
-_STOP = compile_words(
-    r"^\s*(?:ERROR )?STOP[: ]\s*(?:[1-9]\d{0,4}\s*$|[A-Za-z\"'].*)", ignore_case=False
-)
-"""What Fortran writes at a ``stop`` with a number or words."""
-_STOP_WELL = compile_words(
-    r"normal|success|\bdone\b|finish|complete|\bend\b|\bok\b|ends?\b.{0,20}run|\ball well\b"
-)
-
 _ANSWERED = compile_words(
     r"\bretry|\b(?:attempt|try) \d|\bfall(?:ing|s)? ?back|\btrying (?:again|another|the next|next)"
-    r"|\bwill be (?:ignored|skipped)|\bre-?connect",
+    r"|\bwill be (?:ignored|skipped)|\bre-?connect|\bdefaulting to\b"
+    r"|^\W*using (?:the |a |an )?(?:local|cached|previous|existing|built-?in|default|old|backup)\b",
 )
 """What a program writes below an error that it met and goes on from."""
 
@@ -297,8 +261,8 @@ def says_error(text: str) -> bool:
 
 def gives_up(text: str) -> bool:
     """Tell whether the words of a line say that a program can't go on."""
-    if _GIVES_UP.search(text) is None:
-        return _STOP.search(text) is not None and _STOP_WELL.search(text) is None
+    if not says_it_gives_up(text):
+        return stops(text)
     if _NO_ERROR.search(text) is not None or counts_none(text) or is_calm(text):
         return False
     return not went_on(text)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.candidates import Candidate, is_general
+from llm_scheduler.diagnosis.event_logs import ran_again
 from llm_scheduler.diagnosis.unfinished import progress_of
-from llm_scheduler.logs.models import Frame, LogText
+from llm_scheduler.logs.models import Frame, LogText, Traceback
 
 _WELL_AFTER = 4
 """Lines of life between an error and a program's own word that it ended well."""
@@ -31,6 +32,11 @@ _DIED = noise.compile_words(
 """What stands between an error and the result of the next program of the script."""
 
 
+_RECORD = noise.compile_words(
+    r"^\W?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d.{0,80}\b(?:ERROR|WARNING|WARN|CRITICAL|EXCEPTION)\b",
+    ignore_case=False,
+)
+"""A line of Python's `logging`, or of programs that write such lines: time, then level."""
 _MODULE = re.compile(r"No module named ['\"]?([A-Za-z_]\w+)")
 _PROBES = frozenset({"<string>", "<stdin>"})
 """Files of code that a script gives to Python on its command line, to try something."""
@@ -40,8 +46,18 @@ def without_refuted(
     candidates: Sequence[Candidate],
     logs: Sequence[LogText],
 ) -> list[Candidate]:
-    """Leave out modules that a one-line test did not find, and that wrote lines later."""
-    return [found for found in candidates if not _is_refuted(found, logs)]
+    """Leave out what lines below belie.
+
+    That is: modules that a one-line test did not find, and that wrote lines later, and what
+    a scheduler's event log tells of a job that it then ran again, to a good end.
+    """
+    lines = {log.file: log.lines for log in logs}
+    return [
+        found
+        for found in candidates
+        if not _is_refuted(found, logs)
+        and not (found.role == "verdict" and ran_again(lines.get(found.file, ()), found.order))
+    ]
 
 
 def _is_refuted(found: Candidate, logs: Sequence[LogText]) -> bool:
@@ -71,7 +87,27 @@ def is_outlived(
     end = noise.end_of(log) if log is not None else None
     if log is None or end is None or error.last_order >= end:
         return False
+    if error.traceback is not None and (_is_logged(error.traceback, log) or _is_of_side(error)):
+        return True
     return error.after >= _WELL_AFTER or _reached_result(error, log, candidates)
+
+
+def _is_logged(traceback: Traceback, log: LogText) -> bool:
+    """Tell whether a record of a logging program stands above a traceback: it was caught."""
+    first = min(link.first_line for link in _chain(traceback))
+    above = next((x.text for x in reversed(log.lines) if x.number == first - 1), "")
+    return _RECORD.search(above) is not None
+
+
+def _is_of_side(error: Candidate) -> bool:
+    """Tell whether an exception ended a thread of Java beside the main one."""
+    return 'Exception in thread "' in error.text and 'in thread "main"' not in error.text
+
+
+def _chain(traceback: Traceback | None) -> Iterator[Traceback]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.cause
 
 
 def is_overtaken(error: Candidate, logs: Sequence[LogText]) -> bool:
@@ -93,6 +129,20 @@ def is_overtaken(error: Candidate, logs: Sequence[LogText]) -> bool:
         for line in log.lines[max(0, error.last_order - _NEAR_BAR) : last]
         for done, total in progress_of(line.text)
     )
+
+
+def is_passed(weak: Candidate, logs: Sequence[LogText]) -> bool:
+    """Tell whether bars of progress say that a program met an error that it may survive, and did.
+
+    After an error that programs often survive any bar that reached its end tells so.
+    """
+    if is_general(weak.cause) and is_overtaken(weak, logs):
+        return True
+    log = next((log for log in logs if log.file == weak.file), None)
+    if weak.role != "hint" or log is None:
+        return False
+    bars = (bar for x in log.lines[weak.last_order + 1 :] for bar in progress_of(x.text))
+    return any(done == total for done, total in bars)
 
 
 def _outer(error: Candidate) -> tuple[Frame, ...]:

@@ -29,7 +29,7 @@ from llm_scheduler.diagnosis.choices import Choice
 from llm_scheduler.diagnosis.doubts import weigh
 from llm_scheduler.diagnosis.going_on import takes_instead
 from llm_scheduler.diagnosis.origins import find_origin
-from llm_scheduler.diagnosis.outlived import is_outlived, is_overtaken, without_refuted
+from llm_scheduler.diagnosis.outlived import is_outlived, is_overtaken, is_passed, without_refuted
 from llm_scheduler.diagnosis.readability import has_text
 from llm_scheduler.diagnosis.restarts import of_last_attempt, without_earlier_runs
 from llm_scheduler.diagnosis.roots import pick_root, put_roots_first, put_spoilers_first
@@ -42,6 +42,7 @@ _LAST_WORDS = 20
 """So many lines a script may write after its program has failed."""
 
 _HINT_SURVIVED_AFTER = 4
+_TOOL, _TOOL_SURVIVED_AFTER = "shell-tool-file-missing", 3
 _SCRIPT_LINES = 2
 _TELLING = 0.4
 """Hints below this confidence explain no failure that nothing else speaks of."""
@@ -324,9 +325,10 @@ def _usable_weak(
             if x.role == "symptom"
             and x.after < SURVIVED_AFTER
             and x.cause.priority >= _BEATS_SUCCESS
+            and not (x.traceback is not None and is_outlived(x, logs, candidates))
         ]
     weak = [x for x in weak if _is_last_word(x)]
-    return [x for x in weak if not (is_general(x.cause) and is_overtaken(x, logs))]
+    return [x for x in weak if not is_passed(x, logs)]
 
 
 def _only_script_ended(logs: Sequence[LogText]) -> bool:
@@ -358,7 +360,8 @@ def _is_last_word(weak: Candidate) -> bool:
     if weak.said_to_live:
         calm = "Warning: " in weak.text or takes_instead(weak.text)
         return weak.after == 0 and weak.traceback is None and not calm
-    return weak.after < _HINT_SURVIVED_AFTER and weak.cause.confidence >= _TELLING
+    lived = _TOOL_SURVIVED_AFTER if weak.cause.id == _TOOL else _HINT_SURVIVED_AFTER
+    return weak.after < lived and weak.cause.confidence >= _TELLING
 
 
 def _best_weak(weak: list[Candidate]) -> Candidate | None:

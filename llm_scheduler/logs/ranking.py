@@ -109,7 +109,9 @@ _BARE_TITLE = re.compile(
 )
 _ERROR_IN = re.compile(r"\s*Error in \S")
 _NUMBERED_TITLE = re.compile(r"\berror +# +\d+$", re.IGNORECASE)
-_SAYS_NOTHING = re.compile(r"[\W\d_]*$|\s*(?:Command|Work dir|Caused by|Tip|Stacktrace)\b")
+_SAYS_NOTHING = re.compile(
+    r"[\W\d_]*$|\s*(?:Command|Work dir|Caused by|Tip|Stacktrace)\b|\S* ?\w+\(\w*\)\.{2,}: *$"
+)
 _HEADER = "raceback (most recent call last):"
 _START = 160
 _NORMAL_AFTER = 6
@@ -266,7 +268,7 @@ def is_title(text: str) -> bool:
 def _find_reason(text: LogText, at: int, score: int, inside: set[int]) -> list[Ranked]:
     """Rate what stands under a line such as "Fatal error:" a little above it."""
     number = text.lines[at].number
-    for line in text.lines[at + 1 : at + 3]:
+    for line in text.lines[at + 1 : at + (6 if "stack:" in text.lines[at].text else 3)]:
         number += 1
         if line.number != number or number in inside:
             break
@@ -393,6 +395,5 @@ def _spread(ranked: list[Ranked]) -> list[Ranked]:
 @lru_cache(maxsize=1024)
 def _key_of(text: str) -> str:
     """Return what is equal in a line that several ranks print."""
-    found = RANK_PREFIX.match(text)
-    start = found.end() if found else 0
+    start = found.end() if (found := RANK_PREFIX.match(text)) else 0
     return _DIGITS.sub("#", text[start : start + _KEY_CHARS])
