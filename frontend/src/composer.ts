@@ -156,13 +156,13 @@ export class Composer {
     const written = this.recalled ? this.unsent : this.box.value;
     const draft = this.drafts.get(threadId);
     // Nothing leads back to where there was no conversation: what is written there goes along.
-    const goesAlong = !this.threadId && !draft;
-    this.drafts.set(this.threadId, goesAlong ? "" : written);
+    const taken = this.threadId ? "" : written;
+    this.drafts.set(this.threadId, taken ? "" : written);
     this.threadId = threadId;
-    const text = goesAlong ? written : draft;
+    const text = draft && taken ? `${draft}\n${taken}` : draft || taken;
     // Set anew, it would lose the caret and what an input method composes.
     if (this.box.value !== text) this.box.value = text;
-    if (goesAlong) this.keepDraft();
+    if (taken) this.keepDraft();
     this.recalled = 0;
     this.completion.close();
     this.fit();

@@ -335,3 +335,13 @@ test("what is written before there is a conversation goes along to the first one
   model.set("active", "new");
   expect(composer.box.value).toBe("Why did");
 });
+
+test("what is written before there is a conversation does not give way to a draft in it", () => {
+  write("An old draft");
+  model.set("active", "");
+  write("Why did");
+  model.set("active", "t");
+  expect(composer.box.value).toBe("An old draft\nWhy did");
+  model.set("active", "");
+  expect(composer.box.value).toBe("");
+});

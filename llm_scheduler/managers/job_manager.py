@@ -109,7 +109,8 @@ class JobManager(EngineJobManager):
         finally:
             for task in (self._judging, self.starter.task):
                 if task is not None:
-                    task.cancel()
+                    if not task.cancelling():  # a second time would cut short what it notes
+                        task.cancel()
                     with suppress(asyncio.CancelledError):
                         await task
 

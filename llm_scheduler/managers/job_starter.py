@@ -44,6 +44,8 @@ class JobStarter:
 
         It is cancelled by the thread that submits it: it may not be in the queue yet.
         """
+        if self.task is not None:
+            self.task.cancel()  # the manager comes to it late: the next job would be submitted
         if self._submitting is None:
             return []
         self._submitting.dropped = True

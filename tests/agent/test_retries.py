@@ -61,7 +61,7 @@ class Asked:
             if not isinstance(gate, Gate):
                 continue
             await reach(gate.reached)
-            while streams and not gate.before_answer and self.n_texts <= i:
+            while streams and not gate.before_answer and self.n_texts <= i and not task.done():
                 await asyncio.sleep(0.01)
             n_pauses = len(self.pauses)
             while len(self.pauses) == n_pauses and not task.done():

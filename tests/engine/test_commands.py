@@ -90,7 +90,7 @@ def test_a_program_that_hangs_is_killed_with_its_children(
 ) -> None:
     note = tmp_path / "pids"
     script = f'sleep 1000 & echo word >&2; echo "$$ $!" > {note}.part; mv {note}.part {note}; wait'
-    looks = iter([0.0, *[0.0] * 2])
+    looks = iter([0.0] * 3)
 
     def monotonic() -> float:
         """Stand still until the program is under way, and two looks at its output longer."""

@@ -271,7 +271,8 @@ def reached_goal(learner: adaptive.Learner1D) -> bool:
 
 async def failure_and_successes(run_manager: adaptive_scheduler.RunManager) -> None:
     database = run_manager.database_manager
-    while database.n_done() < 2 or not database.failed:
+    # And until the bad one is there again, so that there is something to cancel.
+    while database.n_done() < 2 or not database.failed or not run_manager.scheduler.queue():
         await asyncio.sleep(0.05)
 
 

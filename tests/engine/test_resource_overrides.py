@@ -6,7 +6,7 @@ import re
 
 import pytest
 from adaptive_scheduler.scheduler import PBS, SLURM
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_scheduler.engine.local_scheduler import LocalScheduler
@@ -123,7 +123,6 @@ def test_nothing_but_a_value_is_accepted(name, text):
         ResourceOverride(**{name: text})
 
 
-@settings(deadline=None)  # of the machine, not of the parsers
 @given(st.text(max_size=40))
 @example("1-1:1:1")
 @example("0.0000001M")

@@ -119,6 +119,37 @@ async def test_a_job_that_is_submitted_while_the_run_is_cancelled_is_cancelled_t
     assert ["KeyError" in f.diagnosis.evidence[0].text for f in failures_of(again)] == [True]
 
 
+async def test_after_a_cancel_no_further_job_is_submitted(runs):
+    submitting, go_on = threading.Event(), threading.Event()
+    run = runs([HANG] * 3)
+    jobs, start_job = run.job_manager, run.scheduler.start_job
+    begun = []
+
+    def start_late(name, *, index=None):
+        begun.append(name)
+        submitting.set()
+        go_on.wait(LIMIT_S)
+        return start_job(name, index=index)
+
+    async def judge():
+        try:
+            await asyncio.Event().wait()
+        finally:  # the manager waits for it before it comes to the submissions
+            go_on.set()
+            await until(lambda: jobs.starter.task.done())
+
+    run.scheduler.start_job = start_late
+    run.start()
+    await asyncio.to_thread(submitting.wait, LIMIT_S)
+    jobs._judging = asyncio.create_task(judge())
+    await asyncio.sleep(0)
+    run.cancel()
+    await until(lambda: jobs.task.done())
+    assert begun == ["run-0"]
+    await until(lambda: not run.scheduler.queue())
+    assert [a.job_name for a in run.llm_manager.store.open_attempts()] == ["run-0"]
+
+
 async def test_cancelling_before_the_start_is_no_error(runs):
     run = runs([HANG])
     run.cancel()
