@@ -40,7 +40,7 @@ _HEADER = noise.compile_words(
 )
 """A line that announces an error; the next one says which."""
 _BELOW = 3
-_SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|qsub|bsub|esub)\b")
+_SUBMITTING = re.compile(r"\b(?:sbatch|srun|salloc|[qbe]sub|Job not submitted)\b|^Error in \w+ sec")
 _DEMOTED: dict[Role, Role] = {"cause": "hint", "symptom": "harmless"}
 """What is left of a match where the line itself says that the program goes on."""
 _MAX_FRAMES = 4
@@ -183,7 +183,9 @@ def _match_lines(log: LogText, catalog: Catalog) -> dict[int, Candidate]:
     last = noise.last_words(log, {i for i, x in found.items() if x.role in {"symptom", "verdict"}})
     for index, is_error, asked in unread:
         line = log.lines[index]
-        if not is_error and not (index in last and noise.gives_up(line.text)):
+        # Some marks of loggers are too short to be searched in the whole of a log.
+        is_error = is_error or (index in last and noise.says_error(line.text))
+        if not (is_error or (index in last and noise.gives_up(line.text))):
             continue
         if not noise.is_of_launcher(line.text):
             known = _match(catalog, line.text) if asked is None else asked

@@ -118,6 +118,10 @@ def _second(choice: Choice) -> Iterator[Evidence]:
         ends = same[:1] if is_general(chosen.cause) else same[:1] + same[-1:]
         yield from (_line(x.file, x.line, x.text, x.cause) for x in ends)
         return
+    if chosen.role == "symptom" and chosen.traceback is None:
+        # Of ranks that say the same the first may be the one that pulled the others down.
+        first = [x for x in same if x.cause is chosen.cause and x.order < chosen.order]
+        yield from (_line(x.file, x.line, x.text, x.cause) for x in first[:1])
     for other in same:
         if choice.rival is None and other.order < chosen.order and _is_weighty(other, chosen):
             yield _line(other.file, other.line, other.text, other.cause)

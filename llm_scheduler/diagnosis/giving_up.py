@@ -27,8 +27,15 @@ _GIVES_UP = (
     r"|unbound variable|usage error|syntax error|bad \w+ in"
     r"|attempt to \w+ (?:an? )?(?:nil|undefined)"
     r"|must be (?:set|given|specified|positive)|is required|requires? at least)\b"
-    r"|\b(?:exited|returned|failed|ended|terminated|exiting) with (?:an? )?"
+    r"|\b(?:exited|returned|failed|ended|terminated|exiting) (?:with )?(?:an? )?"
     r"(?:error |non-?zero |exit )*(?:code|status):? [1-9]"
+    # make, SCons; builds and runs that deny their end.
+    r"|^\S+: \*{3} .*\bStop\.\s*$"
+    r"|(?:\b(?:did|could|was|were|has|have) not|\b(?:did|could|was|were|has|have)n.t) (?:be )?"
+    r"(?:complete|finish|succeed)(?:d|ed)?(?: \w+)?\s*(?:[.!:;(]|$)"
+    r"|\b(?:was|were|is) (?:not successful|unsuccessful)\b"
+    r"|\bthere (?:were|was|are) (?:\d+ |an )?errors?\b"
+    r"|\b(?:terminated|finished|ended|completed|exited|stopped) unsuccessfully\b"
     r"|\bunknown (?:option|argument|command|keyword|key|variable|type)\b"
     r"|\binvalid (?:\w+ ){0,2}(?:option|argument|value|input|key|keyword|parameter)\b"
 )

@@ -24,6 +24,8 @@ _WARNING_HEAD = compile_words(
     r"^(?:In addition: |Additionally: )?Warning messages?:\s*$|Warning: .*:\s*$|^\w+Warning:\s*$",
     ignore_case=False,
 )
+_PYTHON_WARNING = compile_words(r"(?:\.pyx?|>):\d+: \w*Warning: ", ignore_case=False)
+"""What Python writes above the source line that a warning is about."""
 _R_STOPPED = compile_words(r"^Execution halted|^Error(?: in .*)? ?:", ignore_case=False)
 _OF_WARNING = compile_words(r"^\s|^\d+: |^In |^\w[\w.]*\(.*\) ?:$")
 
@@ -51,8 +53,10 @@ def find_warned(texts: Sequence[str]) -> set[int]:
     So R writes its warnings, and Python those whose message has several lines. Where R
     stopped by an error, its warnings may say why.
     """
-    found: set[int] = set()
-    if not any("arning" in text for text in texts) or any(map(_R_STOPPED.search, texts)):
+    if not any("arning" in text for text in texts):
+        return set()
+    found = _find_warned_source(texts)
+    if any(map(_R_STOPPED.search, texts)):
         return found
     last = -2
     for index, text in enumerate(texts):
@@ -62,6 +66,20 @@ def find_warned(texts: Sequence[str]) -> set[int]:
             found.add(index)
             last = index
     return found
+
+
+def _find_warned_source(texts: Sequence[str]) -> set[int]:
+    """Return the places of the lines of source code that Python shows with its warnings.
+
+    They name exceptions and messages that nothing has raised.
+    """
+    return {
+        index + 1
+        for index, text in enumerate(texts[:-1])
+        if "Warning: " in text
+        and texts[index + 1].startswith("  ")
+        and _PYTHON_WARNING.search(text) is not None
+    }
 
 
 def is_calm(text: str) -> bool:

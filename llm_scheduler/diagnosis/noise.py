@@ -7,7 +7,12 @@ from collections.abc import Collection
 
 from llm_scheduler.diagnosis.giving_up import says_it_gives_up, stops
 from llm_scheduler.diagnosis.going_on import is_calm, takes_instead
-from llm_scheduler.diagnosis.outcomes import counts_none, is_expected, without_expected
+from llm_scheduler.diagnosis.outcomes import (
+    counts_failures,
+    counts_none,
+    is_expected,
+    without_expected,
+)
 from llm_scheduler.diagnosis.words import compile_words as compile_words
 from llm_scheduler.logs.models import LogText
 
@@ -27,8 +32,9 @@ MILD = compile_words(r"\bwarn|INFO|DEBUG|deprecat")
 _FORWARDED = compile_words(
     r"\bcaught \w+ in (?:DataLoader|replica|pin memory)|\bwatchdog caught\b"
     r"|\bcaught (?:an? )?(?:(?:deadly )?signal|segfault|bus error|illegal operation|SIG[A-Z]+)\b"
-    r"|\bretry count exceeded\b"
+    r"|\bretry count exceeded\b|\bto (?:enable|allow|configure|set up) (?:\w+ )?(?:retry|retries)\b"
     r"|\b(?:received|caught|got) (?:a |the )?(?:signals?[ :.]*)?\(?SIG(?:INT|TERM)\b"
+    r"|\bPLE \d{4} plexec\b"
 )
 """What programs catch, or try in vain, and then end by; of signals launchers speak calmly."""
 
@@ -51,8 +57,12 @@ _ALWAYS_NOISE = compile_words(
     r"|^\S+\[0x[0-9a-f]+\]$|^[0-9a-f]{6,16}-[0-9a-f]{6,16} [r-][w-][x-][ps] "
     r"|^In file included from |^\S+:\d+(?::\d+)?: (?:note|warning): |^(?:Terminating|Exiting)\b"
     r"|^\S+\((?:\S*\+0x[0-9a-f]+)?\) ?\[0x|^\[\S+:\d+\] (?:\[ ?\d+\]|\*\*\*)"
+    r"|^\S+\.\w+:\d+:in [`']|^\S+\.rb:\d+$"
     r"|\(unknown line\)|^\S+ at \S+\(|^\S+ at \S+:\d+|^unknown function \(ip"
     r"|^(?:JobID|Job ID|Start|End|Cluster|State|Nodes|Cores|CPU|Memory|Elapsed|Exit)\b.{0,20}:"
+    # What scripts do when their program has ended, however it did.
+    r"|^(?:Copying|Transferring|Moving|Cleaning|Removing|Deleting|Syncing)\b.*"
+    r"\b(?:back|up|scratch|temporary|home)\b"
     # Advice below a message, and the files or names that it lists.
     r"|^(?:To (?:re|see|use|fix|avoid|ignore|run|show|learn)|Please|Try|See|Use"
     r"|Consider|Make sure|Check|If you|You (?:can|may|must|should|need)|For (?:more|help|details)"
@@ -84,15 +94,27 @@ ALARM = compile_words(
 _SAYS_ERROR = compile_words(
     r"\b(?:error|e r r o r|erreur|fehler|fatal|aborted|aborting|failed|failure|panic)\b"
     r"|^(?-i:FAIL): |\w(?:Error|Exception)\b"
+    # Levels of loggers that have another name for it, and the mark of npm.
+    r"|(?-i:\bCRITICAL\b *[:\]|>)-]|(?:^|[:\]|>] ?)\[?ERR(?:[]|]| ?: *[^\d\s.+-])"
+    r"|^npm ERR! \w|^ERRO\[\d+\] "
+    r"|\bSEVERE: |\d\d:\d\d\S*(?: ?[AP]M)? (?:SEVERE|ERR)\b|^Exception: \w)"
+    r"|\d\d:\d\d:\d\d\b.*[\[<](?:critical|crit|err|alert|emerg)[\]>]"
+    r"|\bl(?:eve|v)l=\"?(?:critical|crit|eror|dpanic|alert|emerg)\b"
+    r"|\"(?:level|severity)\": ?\"(?:crit|err|alert|emerg)|\berrors occurred\b|^<err> \w"
+    r"|\b(?:terminated|stopped|halted|ended|exited|failed) (?:because of|due to|by|on|with) "
+    r"(?:an? |the )?errors\b"
     r"|\b(?:finished|ended|completed?|done|exited|stopped) with (?:\w+ ){0,2}(?:errors|failures)\b",
 )
 _NO_ERROR = compile_words(
     r"\(errors?\)|\b(?:failed|failures?|errors?|aborted|killed|rejected)(?: \w+)? ?[=:] ?0\b"
-    r"|\bno (?:error|failure)|(?:errors?|failed|failures?) *[=:] *[-+\d.]"
+    r"|\bno (?:\w+ )?(?:error|failure)|\blog[ _-]?level\b"
+    r"|(?:errors?|failed|failures?) *[=:] *[-+\d.]"
     r"|\d ?% (?:failed|errors?)\b"
     r"|\b(?:failed|failures?|errors?)(?: \w+)? ?[=:] ?(?:\[\]|\{\}|none|-)\s*$"
     r"|\berrors? (?:is|was|are|were|of):? *[-+]?(?:\d*\.\d|\d+(?:[eE]|\.| ?%))"
-    r"|\berrors? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
+    r"|\berrors? (?:in|at|of|for|after|on) [\w ]{1,30}[:=] ?[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*%?\s*$"
+    r"|\b(?:aborted|killed|rejected) \w+s ?[=:] ?\d+\s*$"
+    r"|\berrors?\]?(?: \([\w ]+\))? [-+]?\d*\.\d|\berrors? \d+[eE][-+]\d"
     r"|\berrors? (?:rate|bar|norm|metric|estimate|model|function|tolerance)s?\b"
     r"|\berror (?:log|file)s?(?:\W*$| ?[:=]| (?:is|was|are|were|written|at|in)\b)"
     r"|(?:erreur|fehler)\b.{0,60}[:=] ?[-+]?\d+[.,]\d|^wandb: "
@@ -103,8 +125,8 @@ _NO_ERROR = compile_words(
 
 _EXIT_0 = compile_words(
     r"\b(?:exit(?:ed|s)?|return(?:ed|s)?|end(?:ed)?|finish(?:ed)?|terminated|completed?)"
-    r"(?: normally)?(?: with)?(?: an?)?(?: (?:exit|return|status))*(?:[ _-](?:code|status|value))?"
-    r"(?: of)? ?[:=]? ?0\b(?:[^.:/]|\.?$|\. )"
+    r"(?: normally)?(?: with)?(?: an?)?(?: (?:exit|return|status|error))*"
+    r"(?:[ _-](?:code|status|value))?(?: of)? ?[:=]? ?0\b(?:[^.:/]|\.?$|\. )"
     r"|\b(?:exit|return)[ _-](?:code|status|value)(?: (?:is|was|of))? ?[:=]? ?0\b",
 )
 """What tells that a program ended as it should."""
@@ -113,7 +135,7 @@ _BAD_STATE = compile_words(r"^State: (?:[ABD-Z]|CA)[A-Z_]+\b.* \(exit", ignore_c
 """What Slurm's ``seff`` says, beside an exit code 0, of a job that did not complete."""
 _ANSWERED = compile_words(
     r"\bretry|\b(?:attempt|try) \d|\bfall(?:ing|s)? ?back|\btrying (?:again|another|the next|next)"
-    r"|\bwill be (?:ignored|skipped)|\bre-?connect|\bdefaulting to\b"
+    r"|\bwill be (?:ignored|skipped)|\bre-?connect|\bdefaulting to\b|^GKS: can.t connect"
     r"|^\W*using (?:the |a |an )?(?:local|cached|previous|existing|built-?in|default|old|backup)\b",
 )
 """What a program writes below an error that it met and goes on from."""
@@ -181,9 +203,15 @@ _REPORT_HEAD = compile_words(r"^(?:Sender: LSF|Resource usage summary:)", ignore
 _REPORT = 40
 """Lines that LSF's report has at most."""
 
+_NOT_DONE = compile_words(
+    r"(?:\b(?:not|never|without|before)\b|n[’']t)(?: \w+)? "
+    r"(?:success\w*|complet\w+|finish\w*|done|ended)\b|\bunsuccessful|\(\d\d? ?%\) done\b",
+)
+"""What denies the end that the words after it name."""
+
 _SCRIPT_END = compile_words(
     r"\b(?:job|script|all|everything) (?:is |has )?(?:done|finished|complete[d]?|ended)\b"
-    r"|^(?:real|user|sys)\s+[\d.m]+|^\s*(?:all )?done[.!]?\s*$"
+    r"|^(?:real|user|sys)\s+[\d.m]+|^\s*(?:all )?(?:done|finished|completed?)[.!]?\s*$"
     r"|\b(?:finish(?:ed)?|end(?:ed|ing)?|complete[d]?)(?: time)?(?: at| on| date)?:? "
     r".{0,20}\d\d:\d\d"
     r"|^end(?: of (?:the )?(?:job|script))?[.!]?$",
@@ -213,7 +241,7 @@ _LAST_WORDS = 4
 
 def went_on(text: str) -> bool:
     """Tell whether the words of a line say that the program lives on."""
-    return is_expected(text) or says_it_lives(text)
+    return is_expected(text) or (says_it_lives(text) and not counts_failures(text))
 
 
 def says_it_lives(text: str) -> bool:
@@ -261,6 +289,8 @@ def says_error(text: str) -> bool:
 
 def gives_up(text: str) -> bool:
     """Tell whether the words of a line say that a program can't go on."""
+    if counts_failures(text):
+        return True
     if not says_it_gives_up(text):
         return stops(text)
     if _NO_ERROR.search(text) is not None or counts_none(text) or is_calm(text):
@@ -276,7 +306,8 @@ def last_words(log: LogText, told: Collection[int] = ()) -> frozenset[int]:
     found: list[int] = []
     for index in range(len(log.lines) - 1, max(-1, len(log.lines) - _TAIL - 1), -1):
         text = log.lines[index].text
-        skipped = index in told or _LAUNCHER.search(text) or _SCRIPT_END.search(text)
+        is_script = _SCRIPT_END.search(text) is not None and _NOT_DONE.search(text) is None
+        skipped = is_script or index in told or _LAUNCHER.search(text)
         if not skipped and any(map(str.isalpha, text)):
             found.append(index)
             if len(found) == _LAST_WORDS:
@@ -352,7 +383,8 @@ def _is_end(text: str) -> bool:
         return True
     if _STAGE.search(text) is not None or ALARM.search(text) is not None:
         return False
-    return _SUCCESS.search(text) is not None or _is_result(text)
+    is_good = _SUCCESS.search(text) is not None or _is_result(text)
+    return is_good and _NOT_DONE.search(text) is None
 
 
 def _is_result(text: str) -> bool:

@@ -20,6 +20,20 @@ _NONE = compile_words(
     r"|\b(?:errors?|failed|failures?) +0(?:\s*$|[,;)|]| +\w+ +\d)",
 )
 """Failures that were counted, and there was none."""
+_SOME = compile_words(
+    # The two sides of a sum, in either order, with nothing else but other counts on the line.
+    r"(?:^|[:|=] *|\W{2,})\d+ (?:ok|pass(?:ed|es|ing)?|succe(?:ss(?:es|ful)?|eded))"
+    r"(?:[,;/| ]+\d+ \w+)*[,;/| ]+[1-9]\d* (?:fail(?:ed|ures?|s|ing)?|errors?)\W*$"
+    r"|\b(?:ok|pass(?:ed|es)?|succe(?:ss(?:es|ful)?|eded)) ?[:=] ?\d+"
+    r"(?:[,;/| ]+\w+ ?[:=] ?\d+)*[,;/| ]+(?:fail(?:ed|ures?|s)?|errors?) ?[:=] ?[1-9]"
+    r"|^# fail(?:ed)? +[1-9]|(?-i:\[ *FAIL(?:ED)? *\])"
+    # One part of the work by its name, as ``FAIL node17`` or ``FAILED: //src:core``.
+    r"|^\s*(?-i:FAIL(?:ED)?)(?::|:? +[\w./:-]*[A-Za-z][\w./:-]*) *$"
+    r"|^\s*(?-i:FAIL(?:ED)?): *\S*/",
+)
+"""Sums and marks of parts of the work that failed."""
+_ATTEMPT = compile_words(r"\b(?:attempt|try|retry|round|pass|trial) ?#?\d")
+"""Others may follow."""
 _MARKED = compile_words(
     r"\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b(?: *[:\]\[|)>-]| +[A-Z]?[a-z0-9])"
     r"|^\W*(?i:error|fatal|critical) ?[:!]",
@@ -77,6 +91,13 @@ def counts_none(text: str) -> str:
     if found is None or _MARKED.search(text) is not None:
         return ""
     return (found[1] or "fail").lower()
+
+
+def counts_failures(text: str) -> bool:
+    """Tell whether a line sums up the parts of the work, and some of them failed."""
+    if "ail" not in text and "AIL" not in text:
+        return False
+    return _SOME.search(text) is not None and _ATTEMPT.search(text) is None
 
 
 def is_expected(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from llm_scheduler.diagnosis import noise
 from llm_scheduler.diagnosis.candidates import Candidate, is_general
-from llm_scheduler.diagnosis.event_logs import ran_again
+from llm_scheduler.diagnosis.event_logs import ran_again, was_started_anew
 from llm_scheduler.diagnosis.unfinished import progress_of
 from llm_scheduler.logs.models import Frame, LogText, Traceback
 
@@ -57,6 +57,7 @@ def without_refuted(
         for found in candidates
         if not _is_refuted(found, logs)
         and not (found.role == "verdict" and ran_again(lines.get(found.file, ()), found.order))
+        and not was_started_anew(lines.get(found.file, ()), found.order)
     ]
 
 

@@ -119,7 +119,7 @@ def _decide(
     if verdict is not None and not _is_beaten(verdict, fatal, parallel=parallel):
         return Choice(verdict, rival=_exception_under(verdict, fatal))
     if fatal:
-        root, rival = pick_root(fatal, logs, parallel=parallel)
+        root, rival = pick_root(fatal, logs, parallel=parallel, among=candidates)
         origin = find_origin(root, candidates)
         return Choice(origin, over=verdict, rival=root if origin is not root else rival)
     if completed:

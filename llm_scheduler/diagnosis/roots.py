@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llm_scheduler.diagnosis.candidates import Candidate
+from llm_scheduler.diagnosis.candidates import Candidate, is_general
 from llm_scheduler.logs.models import LogText
 
 _CASCADES = {
@@ -103,13 +103,14 @@ def pick_root(
     logs: Sequence[LogText],
     *,
     parallel: bool,
+    among: Sequence[Candidate] = (),
 ) -> tuple[Candidate, Candidate | None]:
-    """Choose among errors after which nothing went on; returns the best of the rest too."""
+    """Choose among errors after which nothing went on; returns the best of the rest too.
+
+    Of all that the logs suggest, `among`, general words may tell why a program aborted.
+    """
     fatal = list(fatal)
-    if not parallel:
-        fatal = _last_of_each_process(fatal)
-    else:
-        fatal = [x for x in fatal if x.cause.category not in _FOLLOWERS] or fatal
+    fatal = _without_followers(fatal) if parallel else _last_of_each_process(fatal)
     fatal = [x for x in fatal if not _is_abort(x)] or fatal
     times = {id(x): _when(x, logs) for x in fatal}
     # Only where all carry a time of one form can they be compared across logs.
@@ -133,8 +134,41 @@ def pick_root(
         ):
             best = earlier
             break
+    best = _told_before(best, among) or best
     rest = [x for x in fatal if x.cause.category != best.cause.category]
     return best, min(rest, key=rank, default=None)
+
+
+def _told_before(root: Candidate, candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return what a program said in general words right before a shell told of its abort.
+
+    Only words that say of what kind the error was tell more than the abort does.
+    """
+    if not _is_abort(root) or _DEATH_NOTE.search(root.text) is None:
+        return None
+    before = [
+        x
+        for x in candidates
+        if is_general(x.cause)
+        and x.cause.category not in {"code_error", "unknown"}
+        and x.file == root.file
+        and x.order < root.order
+        and x.after == root.after
+        and not x.said_to_live
+    ]
+    return max(before, key=lambda x: (x.cause.priority, x.order), default=None)
+
+
+def _without_followers(fatal: list[Candidate]) -> list[Candidate]:
+    """Return the errors of a parallel program without those that follow from another one."""
+    first = [x for x in fatal if x.cause.category not in _FOLLOWERS]
+    if first and all(_is_abort(x) for x in first):
+        # A library that gives up aborts: what it said just before is the reason.
+        start = min(x.order for x in first)
+        said = [x for x in fatal if x not in first and x.order < start]
+        if any(x.file == first[0].file for x in said):
+            return said
+    return first or fatal
 
 
 def _is_abort(found: Candidate) -> bool:

@@ -23,6 +23,12 @@ _BAR = noise.compile_words(
     r"|\b(?:progress|downloaded|processed)\W{0,3}(\d{1,3}(?:\.\d+)?) ?%"
     r"|\[[=#>\-.* ]{5,}\] ?(\d{1,3}(?:\.\d+)?) ?%",
 )
+_ANNOUNCED = noise.compile_words(
+    r"\b(\w{1,20}?)s?[ _-]?(?:list|values|range|grid)?s? ?[:=] ?"
+    r"[\[(]?(\d+(?:, ?\d+){2,})(?:[^\d.,]|$)"
+)
+"""The values that a program will work on, one after another: ``k list: 21,29,39``."""
+_TURN = noise.compile_words(r"\b(\w{1,20}) ?= ?(\d+)(?:[^.\d]|$)")
 _ENOUGH = noise.compile_words(
     r"\bearly[- ]stop|\bconverged\b|\btolerance (?:was |is )?reached\b|\bstopping\b"
 )
@@ -44,7 +50,11 @@ _ECHO = noise.compile_words(r"^\++ ", ignore_case=False)
 def is_cut(log: LogText) -> bool:
     """Tell whether a log stops in the middle of the work: at step 2 of 900, at 45 %."""
     lines = [line for line in log.lines[-_MAX_LOOKED_AT:] if line.text.strip()]
-    return bool(lines) and (_is_behind(lines[-1].text) or _is_part(lines, log))
+    return bool(lines) and (
+        _is_behind(lines[-1].text)
+        or _is_part(lines, log)
+        or _is_in_list([line.text for line in lines])
+    )
 
 
 def is_no_log(log: LogText) -> bool:
@@ -89,6 +99,25 @@ def _is_behind(text: str) -> bool:
     if _ENOUGH.search(text) is not None:
         return False
     return any(done < total for done, total in progress_of(text))
+
+
+def _is_in_list(texts: Sequence[str]) -> bool:
+    """Tell whether the last line is about one of the values announced, and not the last one.
+
+    All values up to it, in their order, must have had their turn.
+    """
+    if _TURN.search(texts[-1]) is None:
+        return False
+    for index, text in enumerate(texts[:-1]):
+        found = _ANNOUNCED.search(text)
+        if found is None:
+            continue
+        values = [value.strip() for value in found[2].split(",")]
+        turns = [x for x in map(_TURN.search, texts[index + 1 :]) if x is not None]
+        seen = list(dict.fromkeys(x[2] for x in turns if x[1] == found[1]))
+        if len(seen) > 1 and seen == values[: len(seen)] != values:
+            return bool(turns) and (turns[-1][1], turns[-1][2]) == (found[1], seen[-1])
+    return False
 
 
 def _is_part(lines: Sequence[LogLine], log: LogText) -> bool:

@@ -82,6 +82,7 @@ WORDS: tuple[str, ...] = (
     "disk full",
     "read-only",
     "too many",
+    "too few",
     "too large",
     "too long",
     "timeout",

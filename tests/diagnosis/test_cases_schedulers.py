@@ -34,6 +34,59 @@ FAILED = {
         + USAGE.format("137 (Linux Signal 9 SIGKILL Killed)"),
         "out_of_memory",
     ),
+    "pbs-cpu-time": (
+        "step 5\n=>> PBS: job killed: cput job total 7300 secs exceeded limit 7200\n",
+        "time_limit",
+    ),
+    "pbs-memory-of-all": (
+        "step 5\n=>> PBS: job killed: mem job total 2097152 kb exceeded limit 1048576 kb\n",
+        "out_of_memory",
+    ),
+    "cobalt": (
+        "step 5\nCOBALT: Info: Job killed due to exceeding its time limit (3600 seconds)\n",
+        "time_limit",
+    ),
+    "oar": ("step 5\nWALLTIME [JOB 123] walltime has been reached\n", "time_limit"),
+    "operator": ("step 5\nJob 4711 has been deleted by operator ada\n", "cancelled"),
+    "watchdog": ("step 5\nJob 4711 killed: idle for too long on node n1\n", "killed"),
+    "watchdog-memory": (
+        "step 5\nJob 7 killed: memory usage 12GB over requested 10GB\n",
+        "out_of_memory",
+    ),
+    "pjsub": ("[ERR.] PJM 0049 pjsub Specified rscgrp is not available.\n", "invalid_submission"),
+    "no-step": (
+        "srun: error: Unable to create step for job 7: Zero Bytes were transmitted or received\n",
+        "network_error",
+    ),
+    "plexec": (
+        ("[n1:65] [2] func:/opt/lib64/libmpi.so.0(MPI_Abort+0xa0) [0x400000514c18]\n"
+        "[WARN] PLE 0608 plexec One of MPI processes was aborted.(rank=0)(nid=0xff33000e)\n"),
+        "mpi_failure",
+    ),
+    "plexec-crash": (
+        ("[WARN] PLE 0610 plexec The process terminated with the signal.(rank=0)(nid=0x1)(sig=11)\n"
+        "[ERR.] PLE 0019 plexec One of MPI processes was aborted.(rank=0)(nid=0x1)(CODE=1938)\n"),
+        "crash",
+    ),
+    "mpirun-options": (
+        ("Open MPI has detected that a parameter given to a command line\noption does not match "
+        "the expected format:\n\n  Option: n\n  Param:  solver\n"),
+        "configuration_error",
+    ),
+    "mpirun-nothing": (
+        "No executable was specified on the mpirun command line.\n\nAborting.\n",
+        "configuration_error",
+    ),
+    "prrte-daemon": (
+        ("An PRRTE daemon has unexpectedly failed after launch and before\ncommunicating back to "
+        "mpirun. This could be caused by a number\nof factors\n"),
+        "mpi_failure",
+    ),
+    "foam-no-mpi": (
+        ("--> FOAM FATAL ERROR: (openfoam-2406)\nThe dummy Pstream library cannot be used in "
+        "parallel mode\n\n    From static bool Foam::UPstream::init()\n\nFOAM exiting\n"),
+        "configuration_error",
+    ),
     "flux": (
         "step 5\n3.600s: job.exception type=timeout severity=0 resource allocation expired\n",
         "time_limit",
@@ -85,6 +138,8 @@ WELL = {
         "All points done, results written to out.nc\n"
     ),
     "gadi": "All steps done\n" + USAGE.format("0"),
+    "job-of-before": "Note: a job killed by the wall clock is requeued by this script\nstep 1\nstep 2\nstep 3\nstep 4\nstep 5\nFinished normally\n",
+    "killed-and-again": "Job 12 killed: memory over its limit, resubmitting with more\nJob 12 finished\n12 of 12 jobs finished\n",
     "side-thread": 'Started with arguments:\nException in thread "Thread-1" java.lang.InterruptedException: sleep interrupted\n\tat java.lang.Thread.sleep(Native Method)\nInput Reads: 1000 Surviving: 990\nTrimmomaticSE: Completed successfully\n',
     "resubmitting": "Job 12 failed with exit code 137, resubmitting with more memory\nJob 12 finished\n12 of 12 jobs finished\n",
     "local-copy": "wget: unable to resolve host address 'x.org'\nUsing local copy of the database\n3000 sequences loaded\n",

@@ -31,6 +31,23 @@ NO_PROGRAM = (
     "\tError from slot1@n1: Failed to execute '/home/u/run.sh': "
     "(errno=2: 'No such file or directory')\n\tCode 6 Subcode 2\n...\n"
 )
+NO_URL = (
+    "\tError from slot1@n1: FILETRANSFER:1:non-zero exit (1) from /usr/libexec/condor/plugin. "
+    "|Error: Failed to create new transfer job: osdf:///pool/test.txt: 404: No namespace found "
+    "for path. ( URL file =  )|\n...\n"
+)
+CUT = (
+    "\tReason: Transfer input files failure at execution point slot1@n1 using protocol osdf. "
+    "Details: Pelican Client Error: download completed but received size 8388608b does not match "
+    "expected size 105931171b\n...\n"
+)
+EXPRESSION = (
+    "\tThe job attribute OnExitHold expression 'ExitCode =!= 0' evaluated to TRUE\n"
+    "\tCode 3 Subcode 0\n...\n"
+)
+EVICTED = "004 (7.000.000) 2026-11-20 19:41:57 Job was evicted.\n"
+SHADOW = "007 (7.000.000) 2026-11-20 19:41:57 Shadow exception!\n"
+RELEASED = "013 (7.000.000) 2026-11-20 19:51:57 Job was released.\n...\n"
 REMOVED = (
     "009 (7.000.000) 2026-11-20 21:41:57 Job was aborted.\n\tvia condor_rm (by user ada)\n...\n"
 )
@@ -45,6 +62,11 @@ REMOVED = (
         (START + HELD + LONG, "time_limit"),
         (START + HELD + LOST, "file_not_found"),
         (START + HELD + NO_PROGRAM, "file_not_found"),
+        (START + HELD + NO_URL, "file_not_found"),
+        (START + SHADOW + NO_URL + HELD + "\tReason unspecified\n...\n", "file_not_found"),
+        (START + EVICTED + CUT, "network_error"),
+        (START + HELD + EXPRESSION, "unknown"),
+        (START + EVICTED + "\t(0) Job was not checkpointed.\n...\n", "unknown"),
         (START + REMOVED, "cancelled"),
         (START + ENDED + "\t(0) Abnormal termination (signal 9)\n\t(0) No core file\n", "killed"),
         (START + ENDED + "\t(0) Abnormal termination (signal 11)\n\t(0) No core file\n", "crash"),
@@ -71,3 +93,21 @@ def test_the_good_end_of_another_job_says_nothing(tmp_path):
 def test_lines_of_other_logs_belong_to_no_event():
     lines = [LogLine("a.log", i, x) for i, x in enumerate(("step 1", WELL), 1)]
     assert not ran_again(lines, 0)
+
+
+@pytest.mark.parametrize(
+    "stopped", [HELD + EXPRESSION, HELD + MEMORY, EVICTED + CUT, SHADOW + NO_URL]
+)
+@pytest.mark.parametrize("again", [RELEASED, START, RELEASED + START])
+def test_what_stopped_a_job_says_nothing_once_it_was_started_again(tmp_path, stopped, again):
+    assert diagnose_text(tmp_path, START + stopped + again).category == "success"
+
+
+def test_another_job_that_was_started_does_not_take_a_hold_back(tmp_path):
+    text = START + HELD + EXPRESSION + RELEASED.replace("(7.", "(8.")
+    assert diagnose_text(tmp_path, text).category == "unknown"
+
+
+def test_the_later_reason_counts_where_a_job_was_stopped_twice(tmp_path):
+    text = START + HELD + MEMORY + RELEASED + START + HELD + LONG
+    assert diagnose_text(tmp_path, text).category == "time_limit"

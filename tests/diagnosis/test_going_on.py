@@ -119,6 +119,21 @@ def test_a_heading_covers_its_block_only():
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "from pkg_resources import DistributionNotFound, get_distribution",
+        'raise FileNotFoundError("No such file or directory")',
+        'sys.exit("Error: no such file")',
+    ],
+)
+def test_the_source_line_of_a_warning_is_none(tmp_path, source):
+    text = f"12%|# | 1/8 /opt/x/imports.py:22: UserWarning: this is old.\n  {source}\n8 of 8 done\n"
+    assert diagnose_text(tmp_path, text).category == "success"
+    raised = text.replace("UserWarning: this is old.", "this was run")
+    assert find_warned(raised.splitlines()) == set()
+
+
+@pytest.mark.parametrize(
     "text", ["pi is approximately 3.14, Error is 0.0000000000001315", "failed folds: []"]
 )
 def test_quantities_named_error_are_none(tmp_path, text):

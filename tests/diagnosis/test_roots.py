@@ -211,6 +211,13 @@ CASES = {
         None,
         "mesh.qqq",
     ),
+    "abort-of-the-library": (
+        "Fatal error in MPI_Init: Other MPI error, error stack:\nMPID_Init(638).......:  PMI2 init failed: 1\nforrtl: error (76): Abort trap signal\n",
+        None,
+        "mpi_failure",
+        "mpi-init-failed",
+        "PMI2",
+    ),
     "killed-by-the-cancel": (
         "slurmstepd: error: *** JOB 5 ON n1 CANCELLED AT 2026-11-20T19:28:54 ***\nforrtl: error (78): process killed (SIGTERM)\n",
         None,
