@@ -85,7 +85,7 @@ class ChatManager(BaseManager):
         return self._assistant is not None
 
     @property
-    def open_assistant(self) -> Assistant | None:
+    def opened_assistant(self) -> Assistant | None:
         """The agent where it is open; unlike `assistant`, asking does not open it."""
         return self._assistant
 

@@ -114,7 +114,7 @@ class Refresh:
         session = self._session
         assistant, problem = None, ""
         try:
-            assistant = await session.open_assistant()
+            assistant = await session.assistant_if_open()
         except LLMSchedulerError as exc:
             problem = str(exc)
         else:

@@ -153,7 +153,7 @@ class ChatSession:
         self._listen(found)
         return found
 
-    async def open_assistant(self) -> Assistant | None:
+    async def assistant_if_open(self) -> Assistant | None:
         """Return the agent of the run, listened to; ``None`` where the run was closed.
 
         Only the first time it is opened: who looks at a closed run must not open it again.
@@ -166,7 +166,7 @@ class ChatSession:
         """
         if self._assistant is None:
             return await self.assistant()
-        found = self.manager.open_assistant
+        found = self.manager.opened_assistant
         if found is not None:
             self._listen(found)
         return found

@@ -104,14 +104,14 @@ JSON_VALUES = st.recursive(
 
 
 @given(st.text(max_size=200) | st.builds(lambda v: json.dumps({"category": v}), JSON_VALUES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_it_answers_is_read_or_refused(text: str) -> None:
     with pytest.raises(AnswerError):
         read_answer(text)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(make_answer())), JSON_VALUES, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_answer_with_other_values_is_read_or_refused(values: dict[str, Any]) -> None:
     try:
         read_answer(json.dumps(make_answer(**values)))

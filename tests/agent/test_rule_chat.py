@@ -181,7 +181,7 @@ def test_a_question_changes_nothing(run: ListedRun, message: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_message_is_answered(text: str) -> None:
     run = ListedRun(Path("/nowhere"), states={"a/b.pickle": "running"})
     answer = RuleChat().answer(text, run)

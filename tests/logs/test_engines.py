@@ -55,7 +55,7 @@ def test_the_engines_to_compare_are_here():
     assert {"re2", "re"} <= set(INSTALLED)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(data=logs, repeats=st.sampled_from([1, 1, 40]))
 def test_engines_find_the_same_lines_and_places(data, repeats):
     data *= repeats
@@ -72,7 +72,7 @@ def test_engines_find_the_same_lines_and_places(data, repeats):
         assert lines == set(found[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=logs)
 def test_lines_are_those_in_which_re_finds_something(data):
     pattern = re.compile("|".join(map(re.escape, WORDS)).encode(), re.IGNORECASE)
@@ -87,7 +87,7 @@ def test_lines_are_those_in_which_re_finds_something(data):
         pos += len(line) + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(parts=st.lists(st.tuples(logs, st.integers(1, 60)), max_size=8))
 def test_logs_read_the_same_with_each_engine(tmp_path_factory, parts):
     path = tmp_path_factory.getbasetemp() / "random.out"

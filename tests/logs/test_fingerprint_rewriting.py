@@ -28,7 +28,7 @@ def test_different_failures_have_different_fingerprints():
 
 
 @given(st.sampled_from(FAILURES), st.integers(0, 2**32))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_rerun_has_the_same_fingerprint(log, seed):
     rewritten = Rewriter(seed).rewrite(log)
     assert fingerprint(rewritten) == fingerprint(log), rewritten

@@ -21,7 +21,7 @@ DULL = ["", "step 3 of 100", "loss: 0.1", "loading modules", "-----", "wrote /da
 
 
 @given(st.lists(st.sampled_from(TELLING + DULL * 20), max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_alarms_of_the_scanner_only_save_time(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("log") / "job.out"
     path.write_text("\n".join(lines))

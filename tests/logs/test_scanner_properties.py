@@ -20,7 +20,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(
     pieces=st.lists(PIECES, max_size=40),
     chunk_bytes=st.sampled_from([50, 700, 4096, 1 << 19]),

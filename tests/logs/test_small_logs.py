@@ -51,7 +51,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=6))
 @example(pieces=list(PIECES[:6]))
 def test_a_plain_log_is_read_as_any_other(tmp_path_factory, pieces):
@@ -82,7 +82,7 @@ def test_hints_are_the_same_in_bytes(text):
     assert find_hints(text) or text == "quiet\n"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(words=st.lists(WORDS, max_size=8))
 def test_lines_with_other_plain_numbers_have_one_form(words):
     line = " ".join(["step", *words])

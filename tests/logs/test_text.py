@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_scheduler.logs.text import MAX_LINE_CHARS, clean_line, clean_lines
@@ -61,7 +61,6 @@ def test_the_telling_word_of_a_long_line_is_kept():
     assert "needle" in clean_line(b"z" * 4000 + b"needle" + b"z" * 4000, lambda t: t.find("needle"))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(

@@ -32,7 +32,7 @@ CALLS = st.one_of(
 MODES = st.sampled_from([0o644, 0o600, 0o755])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     files=st.dictionaries(
         st.sampled_from(["a.txt", "b.py", "sub/a.txt"]), st.tuples(CONTENTS, MODES)

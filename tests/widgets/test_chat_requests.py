@@ -343,14 +343,14 @@ async def test_a_run_that_is_closed_while_the_panel_looks_stays_closed(start_pan
 
     async def close_and_look():
         # At the last moment before the panel asks for the agent: on its own loop.
-        find = session.open_assistant
+        find = session.assistant_if_open
 
         def find_too_late():
             manager.close_assistant()
             return find()
 
         with monkeypatch.context() as patch:
-            patch.setattr(session, "open_assistant", find_too_late)
+            patch.setattr(session, "assistant_if_open", find_too_late)
             await session.refresh.now()
 
     await asyncio.wrap_future(session.loop.submit(close_and_look()))

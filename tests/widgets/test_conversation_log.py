@@ -83,7 +83,7 @@ def with_sorted_calls(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @given(st.lists(st.booleans(), min_size=len(TURN), max_size=len(TURN)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_however_events_are_gathered_views_hold_what_the_log_holds(flushes):
     log = make_log()
     messages = []
